@@ -1,0 +1,155 @@
+"""Instants, local days and the two clocks: the one module in which time is compared.
+
+Three kinds of time, never mixed:
+instant  int microseconds since 1970 UTC
+day      int local days since 1970-01-01, as the business's wall clock has them
+as_of    a day: the business's local midnight at its start
+
+A row version is seen at as_of when its event and its recording both lie before that midnight and no newer version was recorded before
+it: day < as_of and known < as_of <= superseded. Since as_of is a midnight, comparing whole local days is the same as comparing instants.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+DAY_US = 86_400_000_000
+NEVER = 200_000  # a local day after every as_of (in the year 2517): "never superseded", "no end"
+EPOCH = date(1970, 1, 1)
+FIRST_DAY, LAST_DAY = (date(1990, 1, 1) - EPOCH).days, (date(2100, 1, 1) - EPOCH).days  # outside these a date is a slip
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+def to_day(on: date) -> int:
+    """The local day of a date.
+
+    >>> to_day(date(1970, 1, 2))
+    1
+    """
+    return (on - EPOCH).days
+
+
+def to_date(day: int) -> date:
+    """The date of a local day."""
+    return EPOCH + timedelta(days=int(day))
+
+
+def weekday_of(day):  # type: ignore[no-untyped-def]  # an int, an array or an Ibis column alike
+    """Monday = 0 … Sunday = 6; 1 January 1970 was a Thursday."""
+    return (day + 3) % 7
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """When we look, wait and judge. The past is [as_of − window, as_of); the outcome is [as_of + gap, as_of + gap + horizon).
+
+    All in whole local days: a timedelta would slip at clock changes. A label is mature once `lateness_days` more have
+    passed, since records of the window may still be coming in until then.
+    """
+
+    gap_days: int
+    horizon_days: int
+    lateness_days: int
+
+    def outcome_begins(self, as_of: int) -> int:
+        """First day of the outcome window."""
+        return as_of + self.gap_days
+
+    def outcome_ends(self, as_of: int) -> int:
+        """Day after the last of the outcome window."""
+        return as_of + self.gap_days + self.horizon_days
+
+    def is_mature(self, as_of: int, exported_day: int) -> bool:
+        """Whether the outcome of `as_of` can be known from an export made on `exported_day` (whose own day is not complete)."""
+        return self.outcome_ends(as_of) + self.lateness_days <= exported_day
+
+    def latest_mature(self, as_ofs: Sequence[int], exported_day: int) -> int | None:
+        """The newest as_of with a known outcome."""
+        return max((day for day in as_ofs if self.is_mature(day, exported_day)), default=None)
+
+    def purged(self, as_ofs: Sequence[int], origin: int) -> list[int]:
+        """The as_ofs whose outcome had been judged before `origin`: what a model made at `origin` may learn from.
+
+        >>> Calendar(gap_days=0, horizon_days=90, lateness_days=0).purged([0, 30, 60, 90], origin=120)
+        [0, 30]
+        """
+        return [day for day in as_ofs if self.is_mature(day, origin)]
+
+
+def month_starts(first_day: int, last_day: int) -> list[int]:
+    """The first of every month in [first_day, last_day]."""
+    first, last = to_date(first_day), to_date(last_day)
+    months = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    starts = (to_day(date(month // 12, month % 12 + 1, 1)) for month in months)
+    return [day for day in starts if first_day <= day <= last_day]
+
+
+def entering_index(as_ofs: Sequence[int], day: int) -> int:
+    """Index of the first as_of at which something that became true on local `day` is seen (day < as_of); len(as_ofs) if none."""
+    return bisect_right(as_ofs, day)
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A time zone as its UTC-offset changes, so that every engine converts alike: `starts_us[i]` begins `offsets_us[i]`."""
+
+    name: str
+    starts_us: Ints
+    offsets_us: Ints
+
+    def to_local(self, instants_us: Ints) -> Ints:
+        """Wall clock, in microseconds since 1970-01-01 00:00 local, of instants (UTC microseconds)."""
+        return instants_us + self.offsets_us[np.searchsorted(self.starts_us, instants_us, side="right") - 1]
+
+    def to_instants(self, local_us: Ints) -> tuple[Ints, Flags, Flags]:
+        """Wall clock -> (instants, does not exist, is ambiguous).
+
+        A time in a spring gap does not exist. A time that occurs twice in autumn is read as the first of the two.
+        """
+        changes_us, before, after = self.starts_us[1:], self.offsets_us[:-1], self.offsets_us[1:]
+        passed = np.searchsorted(changes_us + before, local_us, side="right")  # changes whose old wall clock has been reached
+        in_gap = np.zeros(local_us.shape, bool)
+        some = passed > 0
+        last = passed[some] - 1
+        in_gap[some] = local_us[some] < (changes_us + after)[last]
+        is_twofold = np.zeros(local_us.shape, bool)
+        ahead = passed < len(changes_us)
+        coming = passed[ahead]
+        is_twofold[ahead] = local_us[ahead] >= (changes_us + after)[coming]
+        return local_us - self.offsets_us[passed], in_gap, is_twofold
+
+
+@lru_cache
+def zone(name: str) -> Zone:
+    """The zone's offsets from 1969 to 2100. Raises ZoneInfoNotFoundError for an unknown name."""
+    info = ZoneInfo(name)
+
+    def offset(second: int) -> int:
+        delta = datetime.fromtimestamp(second, UTC).astimezone(info).utcoffset()
+        assert delta is not None  # an aware datetime has an offset
+        return round(delta.total_seconds())
+
+    hours = range(-365 * 86_400, LAST_DAY * 86_400, 86_400)
+    starts, offsets = [np.iinfo(np.int64).min // 2], [offset(hours[0])]
+    for low, high in zip(hours, hours[1:], strict=False):
+        if offset(high) == offsets[-1]:
+            continue
+        while high - low > 1:  # the second in which the offset changes
+            middle = (low + high) // 2
+            low, high = (low, middle) if offset(middle) != offsets[-1] else (middle, high)
+        starts.append(high * 1_000_000)
+        offsets.append(offset(high))
+    return Zone(name, np.array(starts, np.int64), np.array(offsets, np.int64) * 1_000_000)
+
+
+def split_local(local_us: Ints) -> tuple[Ints, Ints]:
+    """Wall clock in microseconds -> (local day, microseconds into that day); exact before 1970 too."""
+    return np.divmod(local_us, DAY_US)

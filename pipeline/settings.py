@@ -1,0 +1,151 @@
+"""params.yaml, overridden by a source's `params:` -> one frozen Settings. No defaults live in code; an unknown key is an error."""
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import UserError
+from features.time import Calendar
+
+PARAMS = Path("params.yaml")  # every command runs from the project's root
+
+# Nothing phones home and nothing is fetched at run time. Set before any of these libraries is imported, hence here: every command
+# reads its settings first.
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MPLBACKEND": "Agg",
+}
+os.environ.update(QUIET)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TimeSettings(_Strict):
+    cadence: Literal["monthly", "weekly", "listed"]
+    as_ofs: list[date]
+    gap_days: int = Field(ge=0, le=730)
+    horizon_days: int = Field(ge=1, le=1_460)
+    lateness_days: int = Field(ge=0, le=365)
+    warm_up_days: int = Field(ge=0, le=3_650)
+
+    @property
+    def calendar(self) -> Calendar:
+        return Calendar(self.gap_days, self.horizon_days, self.lateness_days)
+
+
+class SnapshotSettings(_Strict):
+    too_new_days: int = Field(ge=0)
+    silent_floor_days: int = Field(ge=1)
+    silent_gaps: float = Field(gt=0)
+    gone_days: int = Field(ge=1)
+    active_within_days: int = Field(ge=0)
+
+
+class TrainSettings(_Strict):
+    test_periods: int = Field(ge=1)
+    origins: int = Field(ge=1)
+    members: int = Field(ge=2, le=100)
+    bootstrap_resamples: int = Field(ge=50, le=10_000)
+
+
+class ExplainSettings(_Strict):
+    reasons: int = Field(ge=1, le=3)
+    agreement: float = Field(gt=0.5, le=1)
+
+
+class Settings(_Strict):
+    """Every knob; see params.yaml for units and reasons."""
+
+    seed: int
+    time: TimeSettings
+    snapshot: SnapshotSettings
+    train: TrainSettings
+    explain: ExplainSettings
+    targets: list[Literal["churn"]]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file's mapping. Raises UserError naming the line where it cannot be read."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as problem:
+        raise UserError(str(path), found="no such file", wanted="a YAML file", cure="create it, or correct the path") from problem
+    except UnicodeDecodeError as problem:
+        raise UserError(
+            str(path), found=f"a byte that is not UTF-8 at offset {problem.start}", wanted="UTF-8 text", cure="save it as UTF-8"
+        ) from problem
+    except yaml.YAMLError as problem:
+        raise UserError(
+            str(path), found=" ".join(str(problem).split()), wanted="well-formed YAML", cure="correct the place it names"
+        ) from problem
+    if not isinstance(content, dict):
+        raise UserError(str(path), found=type(content).__name__, wanted="a mapping of keys to values", cure="see README, bring your own data")
+    return content
+
+
+def checked(model: type[BaseModel], content: dict[str, Any], where: str) -> Any:
+    """`content` as a `model`. Raises UserError that names each wrong key, what it holds and what is wanted."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as problem:
+        faults = problem.errors(include_url=False, include_context=False)
+        found = "; ".join(f"{_key(fault)} = {_shown(fault)}" for fault in faults)
+        wanted = "; ".join(f"{_key(fault)}: {_wish(fault, model)}" for fault in faults)
+        raise UserError(where, found=found, wanted=wanted, cure="correct these keys; the file's comments give each knob's unit") from problem
+
+
+def _key(fault: Any) -> str:
+    return ".".join(str(part) for part in fault["loc"]) or "(the whole)"
+
+
+def _shown(fault: Any) -> str:
+    return "nothing" if fault["type"] == "missing" else repr(fault["input"])[:80]
+
+
+def _wish(fault: Any, model: type[BaseModel]) -> str:
+    if fault["type"] != "extra_forbidden":
+        return str(fault["msg"])
+    known = model
+    for part in fault["loc"][:-1]:
+        field = known.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return "no such key"
+        known = field.annotation
+    return f"one of {', '.join(known.model_fields)}"
+
+
+def _merged(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    return base | {
+        key: _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in overrides.items()
+    }
+
+
+def load_settings(overrides: dict[str, Any] | None = None, where: str = "", params: Path = PARAMS) -> Settings:
+    """The settings of params.yaml with a source's overrides on top (`where` names the file they stand in)."""
+    base = read_yaml(params)
+    settings: Settings = checked(Settings, _without_dates(base), params.name)
+    if overrides:
+        settings = checked(Settings, _without_dates(_merged(base, overrides)), f"{where} (params)")
+    return settings
+
+
+def _without_dates(content: dict[str, Any]) -> dict[str, Any]:
+    """Checks the one list of dates by hand: strict mode takes YAML's dates, and we want a clear word for anything else."""
+    listed = content.get("time", {}).get("as_ofs", []) if isinstance(content.get("time"), dict) else []
+    wrong = [item for item in listed or [] if not isinstance(item, date)]
+    if wrong:
+        raise UserError(
+            "time.as_ofs", found=repr(wrong[0]), wanted="dates such as 2024-01-31, without quotes", cure="write the list as YAML dates"
+        )
+    return content

@@ -1,0 +1,252 @@
+"""A source folder (source.yaml, one <table>.sql per canonical table) -> Source; and the choice of one, handed to DVC in .source.yaml.
+
+`python -m pipeline.source NAME_OR_FOLDER` checks the folder, writes its raw files if it is a simulated portfolio, and notes name, folder
+and content hash in `.source.yaml`, which dvc.yaml reads as `vars`: what changes in the raw data changes the hash, hence the stages run.
+"""
+
+import hashlib
+import re
+import sys
+from dataclasses import dataclass
+from datetime import datetime, time
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from features.contract import Business
+from features.errors import UserError
+from features.time import split_local, to_date, zone
+from pipeline.settings import Settings, checked, load_settings, read_yaml
+from pipeline.stage import command
+from pipeline.tables import TABLES, sha256_of, write_text
+
+SELECTED = Path(".source.yaml")
+SOURCES = Path("data/sources")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NumberFormat(_Strict):
+    """How numbers are written. Without a thousands separator, `1,234` is a fault, not a number."""
+
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+
+
+class RawFile(_Strict):
+    """One raw table: files by path or glob relative to the folder; `columns` maps the file's headers to the names SQL sees."""
+
+    path: str
+    format: Literal["csv", "parquet"] = "csv"
+    encoding: str = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    columns: dict[str, str]
+
+    @field_validator("columns")
+    @classmethod
+    def _names(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns.values():
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError(f"column name {name!r} must be lower-case letters, digits and _")
+        if len(set(columns.values())) < len(columns):
+            raise ValueError("two columns have the same name")
+        return columns
+
+
+class TableFacts(_Strict):
+    """What the source says of one canonical table: whether old versions of its rows are in the files."""
+
+    history: Literal["full", "none"]
+    immutable: list[str] = []
+
+
+class ServiceHours(_Strict):
+    opens: time
+    closes: time
+
+
+class SourceSpec(_Strict):
+    """source.yaml."""
+
+    description: str
+    time_zone: str
+    working_week: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
+    service_hours: ServiceHours
+    holidays: str  # country code of the `holidays` package, with "/subdivision" if need be; "" for none
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    exported_at: datetime  # wall clock of the business: nothing later can be in the files
+    relationship: Literal["contractual", "non_contractual"]
+    qualifying: dict[Literal["kind", "channel", "direction"], list[str]]
+    date_formats: list[str] = []  # besides ISO 8601, as strptime has them
+    numbers: NumberFormat = NumberFormat()
+    files: dict[str, RawFile]
+    tables: dict[str, TableFacts] = {}
+    simulate: dict[str, Any] = {}
+    params: dict[str, Any] = {}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as problem:
+            raise ValueError("an IANA time zone, such as Asia/Jerusalem") from problem
+        return name
+
+    @field_validator("tables")
+    @classmethod
+    def _tables(cls, tables: dict[str, TableFacts]) -> dict[str, TableFacts]:
+        for name, facts in tables.items():
+            if name not in TABLES:
+                raise ValueError(f"{name!r} is no table; tables are {', '.join(TABLES)}")
+            unknown = set(facts.immutable) - set(TABLES[name].names)
+            if unknown:
+                raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
+        return tables
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source, read and checked. `sql`: canonical table -> its SELECT; a table without SQL is a raw file already in canonical form."""
+
+    name: str
+    folder: Path
+    spec: SourceSpec
+    sql: dict[str, str]
+    settings: Settings
+
+    @property
+    def output(self) -> Path:
+        """Where this source's stages write."""
+        return Path("data") / self.name
+
+    @cached_property
+    def exported_us(self) -> int:
+        """The export as an instant."""
+        given = self.spec.exported_at
+        if given.tzinfo is not None:
+            return round(given.timestamp() * 1_000_000)
+        wall = round((given - datetime(1970, 1, 1)).total_seconds() * 1_000_000)  # noqa: DTZ001  # wall clock, converted on the next line
+        return int(zone(self.spec.time_zone).to_instants(_array(wall))[0][0])
+
+    @property
+    def exported_day(self) -> int:
+        """Local day of the export: the last of which the files may know something, and the latest possible as_of."""
+        return int(split_local(zone(self.spec.time_zone).to_local(_array(self.exported_us)))[0][0])
+
+    @cached_property
+    def business(self) -> Business:
+        """Working week, service hours and holidays."""
+        return Business(
+            working_days=tuple(DAYS.index(day) for day in self.spec.working_week),
+            opens_minute=self.spec.service_hours.opens.hour * 60 + self.spec.service_hours.opens.minute,
+            closes_minute=self.spec.service_hours.closes.hour * 60 + self.spec.service_hours.closes.minute,
+            holidays=self._holidays(),
+            currency=self.spec.currency,
+        )
+
+    def _holidays(self) -> tuple[int, ...]:
+        if not self.spec.holidays:
+            return ()
+        import holidays  # here: 0.3 s, needed by few stages
+
+        country, _, subdivision = self.spec.holidays.partition("/")
+        years = range(1990, to_date(self.exported_day).year + 2)
+        try:
+            found = holidays.country_holidays(country, subdiv=subdivision or None, years=years)
+        except NotImplementedError as problem:
+            raise UserError(
+                str(self.folder / "source.yaml"),
+                found=f"holidays: {self.spec.holidays}",
+                wanted="a country code of the holidays package (IL, GB, IT, US/CA …) or an empty text",
+                cure="correct the code",
+            ) from problem
+        return tuple(sorted((day - to_date(0)).days for day in found))
+
+    def raw_paths(self, name: str) -> list[Path]:
+        """The files of one raw table, in the order of their names. Raises UserError if there is none."""
+        raw = self.spec.files[name]
+        paths = sorted(self.folder.glob(raw.path)) if not Path(raw.path).is_absolute() else [Path(raw.path)]
+        files = [path for path in paths if path.is_file()]
+        if not files:
+            raise UserError(
+                str(self.folder / "source.yaml"),
+                found=f"files.{name}.path = {raw.path}: no such file",
+                wanted="at least one file",
+                cure=f"put the file there, or correct the path (relative to {self.folder})",
+            )
+        return files
+
+    def fingerprint(self) -> str:
+        """Content hash of everything the pipeline reads of this source."""
+        digest = hashlib.sha256()
+        files = [*sorted(self.folder.glob("*.yaml")), *sorted(self.folder.glob("*.sql"))]
+        for raw in self.spec.files:
+            files += self.raw_paths(raw)
+        for path in files:
+            digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+        return digest.hexdigest()
+
+
+def _array(value: int):  # type: ignore[no-untyped-def]
+    import numpy as np
+
+    return np.array([value], np.int64)
+
+
+def load_source(name_or_folder: str) -> Source:
+    """Reads and checks a source by its name under data/sources or by its folder."""
+    by_name = SOURCES / name_or_folder
+    folder = by_name if by_name.is_dir() else Path(name_or_folder)
+    if not (folder / "source.yaml").is_file():
+        known = ", ".join(sorted(path.parent.name for path in SOURCES.glob("*/source.yaml")))
+        raise UserError(
+            name_or_folder,
+            found=f"no source.yaml in {by_name} or {folder}",
+            wanted=f"a source's name ({known}) or the folder of your own",
+            cure="make SOURCE=<name or folder>; README shows how to write a source.yaml",
+        )
+    where = str(folder / "source.yaml")
+    content = read_yaml(folder / "source.yaml")
+    spec: SourceSpec = checked(SourceSpec, content, where)
+    sql = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
+    for table in sql:
+        if table not in TABLES:
+            raise UserError(
+                str(folder / f"{table}.sql"), found=f"a table named {table}", wanted=f"one of {', '.join(TABLES)}", cure="rename the file"
+            )
+    offered = set(sql) | set(spec.files)
+    if "interactions" not in offered:
+        raise UserError(where, found="no interactions", wanted="interactions.sql, or a raw file of that name", cure="map your contact history")
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-") or "source"
+    return Source(name, folder, spec, sql, load_settings(spec.params, where))
+
+
+def selected_source() -> Source:
+    """The source that make chose for this run."""
+    if not SELECTED.exists():
+        raise UserError(str(SELECTED), found="no source chosen", wanted="a chosen source", cure="run `make train SOURCE=<name or folder>`")
+    return load_source(read_yaml(SELECTED)["folder"])
+
+
+def select(name_or_folder: str) -> Source:
+    """Checks the source, makes its raw files if it is simulated, and writes `.source.yaml`."""
+    source = load_source(name_or_folder)
+    if source.spec.simulate:
+        from pipeline.simulate import ensure_exports
+
+        ensure_exports(source)
+    choice = {"name": source.name, "folder": str(source.folder), "fingerprint": source.fingerprint()}
+    write_text(SELECTED, "# written by make: the source of this run\n" + yaml.safe_dump(choice, sort_keys=False))
+    return source
+
+
+if __name__ == "__main__":
+    command(lambda: print(f"source {select(sys.argv[1] if len(sys.argv) > 1 else 'simulated').name}"))
