@@ -13,7 +13,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -92,6 +94,11 @@ def month_starts(first_day: int, last_day: int) -> list[int]:
     return [day for day in starts if first_day <= day <= last_day]
 
 
+def week_starts(first_day: int, last_day: int) -> list[int]:
+    """Every Monday in [first_day, last_day]."""
+    return [day for day in range(first_day, last_day + 1) if weekday_of(day) == 0]
+
+
 def entering_index(as_ofs: Sequence[int], day: int) -> int:
     """Index of the first as_of at which something that became true on local `day` is seen (day < as_of); len(as_ofs) if none."""
     return bisect_right(as_ofs, day)
@@ -139,7 +146,7 @@ def zone(name: str) -> Zone:
 
     hours = range(-365 * 86_400, LAST_DAY * 86_400, 86_400)
     starts, offsets = [np.iinfo(np.int64).min // 2], [offset(hours[0])]
-    for low, high in zip(hours, hours[1:], strict=False):
+    for low, high in pairwise(hours):
         if offset(high) == offsets[-1]:
             continue
         while high - low > 1:  # the second in which the offset changes
@@ -153,3 +160,61 @@ def zone(name: str) -> Zone:
 def split_local(local_us: Ints) -> tuple[Ints, Ints]:
     """Wall clock in microseconds -> (local day, microseconds into that day); exact before 1970 too."""
     return np.divmod(local_us, DAY_US)
+
+
+@dataclass(frozen=True)
+class AsOfs:
+    """Sorted as_ofs, and the one place that decides from which of them on, and until which, a row version counts.
+
+    A version counts at the as_ofs with indices in [after(begins), after(ends)). Indices run from 0 (the first as_of) to len(self)
+    (after them all). `days` must ascend without repeats.
+    """
+
+    days: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.days or any(later <= earlier for earlier, later in zip(self.days, self.days[1:], strict=False)):
+            raise ValueError(f"as_ofs must be at least one, ascending, each once; got {self.days!r}")
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    @cached_property
+    def _entering(self) -> Ints:
+        """entering_index of every day from the eve of the first as_of to the last: a look-up is far cheaper than a search per row."""
+        return np.searchsorted(self.days, np.arange(self.days[0] - 1, self.days[-1] + 1), side="right").astype(np.int64)
+
+    def after(self, day: Ints) -> Ints:
+        """Index of the first as_of at which something that became true on `day` is seen: the first as_of with day < as_of."""
+        since_eve = day.astype(np.int64) - (self.days[0] - 1)
+        return self._entering.take(since_eve, mode="clip")  # clipped: a day outside the range is before, or after, them all
+
+    def begins(self, since: Ints, day: Ints, known: Ints) -> Ints:
+        """The day after which a version counts: it has begun (since), happened (day) and is known. NEVER stands for no such day."""
+        return np.maximum(np.maximum(since, day), known)
+
+    def ends(self, begins: Ints, until: Ints, superseded: Ints) -> Ints:
+        """The day after which it counts no more: it has ended, or a newer version is known.
+
+        Without the last clamp a version that was known late would leave before it enters, and be counted negatively.
+        """
+        return np.maximum(np.minimum(until, superseded), begins)
+
+
+def age_days(day: Any, as_of: Any) -> Any:
+    """How many days before as_of (numbers or arrays): 1 = the day before it, the youngest a row can be."""
+    return as_of - day
+
+
+def in_window(day: Ints, as_of: int, window_days: int) -> Flags:
+    """Whether a day lies in [as_of − window_days, as_of)."""
+    ages = age_days(day, as_of)
+    flags: Flags = (ages >= 1) & (ages <= window_days)
+    return flags
+
+
+def joint_clocks(known: Sequence[Any], superseded: Sequence[Any]) -> tuple[Any, Any]:
+    """Clocks of a row made of several (Ibis columns): known once all are, superseded once any is (null = never)."""
+    import ibis  # here: half a second, and most of those who ask for the time do not need it
+
+    return ibis.greatest(*known), ibis.least(*(day.fill_null(NEVER) for day in superseded))

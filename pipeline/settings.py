@@ -89,7 +89,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
             str(path), found=" ".join(str(problem).split()), wanted="well-formed YAML", cure="correct the place it names"
         ) from problem
     if not isinstance(content, dict):
-        raise UserError(str(path), found=type(content).__name__, wanted="a mapping of keys to values", cure="see README, bring your own data")
+        raise UserError(
+            str(path), found=type(content).__name__, wanted="a mapping of keys to values", cure="see README, bring your own data"
+        )
     return content
 
 
@@ -101,7 +103,9 @@ def checked(model: type[BaseModel], content: dict[str, Any], where: str) -> Any:
         faults = problem.errors(include_url=False, include_context=False)
         found = "; ".join(f"{_key(fault)} = {_shown(fault)}" for fault in faults)
         wanted = "; ".join(f"{_key(fault)}: {_wish(fault, model)}" for fault in faults)
-        raise UserError(where, found=found, wanted=wanted, cure="correct these keys; the file's comments give each knob's unit") from problem
+        raise UserError(
+            where, found=found, wanted=wanted, cure="correct these keys; the file's comments give each knob's unit"
+        ) from problem
 
 
 def _key(fault: Any) -> str:

@@ -224,7 +224,9 @@ def load_source(name_or_folder: str) -> Source:
             )
     offered = set(sql) | set(spec.files)
     if "interactions" not in offered:
-        raise UserError(where, found="no interactions", wanted="interactions.sql, or a raw file of that name", cure="map your contact history")
+        raise UserError(
+            where, found="no interactions", wanted="interactions.sql, or a raw file of that name", cure="map your contact history"
+        )
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-") or "source"
     return Source(name, folder, spec, sql, load_settings(spec.params, where))
 
