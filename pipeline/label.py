@@ -25,10 +25,9 @@ from pipeline.tables import folder_written_whole, write_parquet
 SCHEMA = pa.schema([("client_id", pa.string()), ("as_of", pa.date32()), ("label", pa.int8()), ("outcome", pa.string())])
 
 
-def in_hindsight(path: Path, columns: list[str], keep: ds.Expression | None = None) -> pa.Table:
+def in_hindsight(path: Path, columns: list[str]) -> pa.Table:
     """The newest versions, once per client, day and `columns`, known from their day on: what really happened."""
-    newest = pc.field("superseded").is_null()
-    rows = ds.dataset(path).to_table(["client_id", "day", *columns], filter=newest if keep is None else newest & keep)
+    rows = ds.dataset(path).to_table(["client_id", "day", *columns], filter=pc.field("superseded").is_null())
     distinct = rows.group_by(["client_id", "day", *columns], use_threads=False).aggregate([])
     distinct = distinct.append_column("known", distinct["day"])
     return distinct.append_column("superseded", pa.nulls(distinct.num_rows, pa.int32()))
@@ -53,11 +52,8 @@ def labels(snapshots: pa.Table, validated: Path, source: Source) -> pa.Table:
 def _seen_afterwards(eligible: pd.DataFrame, validated: Path, source: Source, calendar: Calendar) -> pd.DataFrame:
     """What happened in the gap and in the outcome window, per snapshot: looked at from the window's end."""
     given = canonical_tables(validated)
-    keep = pc.scalar(True)
-    for column, values in source.spec.qualifying.items():
-        keep = keep & pc.field(column).isin(values)
-    tables = {"interactions": in_hindsight(given["interactions"], [], keep)}
-    measures: list[Measure] = [_counted("alive", "interactions", _each, calendar.horizon_days)]
+    tables = {"interactions": in_hindsight(given["interactions"], [*source.business.qualifying])}
+    measures: list[Measure] = [_counted("alive", "interactions", source.business.qualifies, calendar.horizon_days)]
     if "endings" in given:
         tables["endings"] = in_hindsight(given["endings"], ["ended_by"])
         for ended_by in BY_RELATIONSHIP[source.spec.relationship].by_ending:
@@ -67,10 +63,6 @@ def _seen_afterwards(eligible: pd.DataFrame, validated: Path, source: Source, ca
     seen = measure(tables, list(ends), measures, clients=clients)
     seen["day"] = seen.pop("as_of").map(ends)
     return seen
-
-
-def _each(rows):  # type: ignore[no-untyped-def]
-    return rows["day"].notnull()
 
 
 def _counted(name: str, table: str, value: RowValue, days: int) -> Interval:

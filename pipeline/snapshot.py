@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from features.engine import measure
 from features.errors import NotEnoughHistory, UserError
-from features.measures import Measure, first_day, last_day, rhythm, sequence, state, window
+from features.measures import Measure, every_row, first_day, last_day, rhythm, sequence, state, window
 from features.time import age_days, month_starts, to_date, to_day, week_starts
 from pipeline.settings import Settings, TimeSettings
 from pipeline.source import Source, selected_source
@@ -44,19 +44,6 @@ SCHEMA = pa.schema(
 def canonical_tables(validated: Path) -> dict[str, Path]:
     """The canonical tables that a source has."""
     return {name: path for name in TABLES if (path := validated / f"{name}.parquet").exists()}
-
-
-def qualifies(source: Source):  # type: ignore[no-untyped-def]  # a row expression: Rows -> an Ibis flag
-    """The row expression for interactions that show the relationship to be alive."""
-
-    def expression(rows):  # type: ignore[no-untyped-def]
-        flags = [rows[column].isin(values) for column, values in source.spec.qualifying.items()]
-        alive = flags[0]
-        for flag in flags[1:]:
-            alive = alive & flag
-        return alive.fill_null(False)
-
-    return expression
 
 
 def as_ofs(time: TimeSettings, first_day: int, exported_day: int) -> list[int]:
@@ -99,7 +86,7 @@ def first_event_day(validated: Path) -> int:
 
 def snapshots(tables: Mapping[str, Path], looks: list[int], source: Source) -> pa.Table:
     """One row per client known at each as_of: client_id, as_of, status, tenure_days, silence_days, typical_gap_days; sorted."""
-    alive = qualifies(source)
+    alive = source.business.qualifies
     flat_days = source.settings.snapshot.active_within_days
     measures: list[Measure] = [
         first_day("first_contact", "interactions"),
@@ -113,14 +100,10 @@ def snapshots(tables: Mapping[str, Path], looks: list[int], source: Source) -> p
         measures += [
             last_day("decided", "endings"),
             last_day("ended", "endings", since="ended_on"),
-            state("in_notice", "endings", _counts_one, until=("ended_on",)),
+            state("in_notice", "endings", every_row, until=("ended_on",)),
         ]
     seen = measure(tables, looks, measures)
     return pa.Table.from_pandas(_judged(seen, source.settings, source.spec.relationship), schema=SCHEMA, preserve_index=False)
-
-
-def _counts_one(rows):  # type: ignore[no-untyped-def]
-    return rows["day"].notnull()
 
 
 def _judged(seen: pd.DataFrame, settings: Settings, relationship: str) -> pd.DataFrame:

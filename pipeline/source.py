@@ -150,6 +150,7 @@ class Source:
             closes_minute=self.spec.service_hours.closes.hour * 60 + self.spec.service_hours.closes.minute,
             holidays=self._holidays(),
             currency=self.spec.currency,
+            qualifying=self.spec.qualifying,
         )
 
     def _holidays(self) -> tuple[int, ...]:

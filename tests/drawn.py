@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.contract import Business
 from features.time import to_day
 from pipeline.settings import Settings, load_settings
 from pipeline.tables import TABLES, arrow_schema
@@ -51,5 +52,7 @@ def canonical(table: str, text: str, folder: Path) -> Path:
 def source_of(relationship: str, exported: str, **overrides: dict[str, object]) -> SimpleNamespace:
     """What the stages read of a source: relationship, qualifying kinds, export day and settings."""
     settings: Settings = load_settings(overrides, "drawn source")
-    spec = SimpleNamespace(relationship=relationship, qualifying={"kind": ["order"]})
-    return SimpleNamespace(spec=spec, settings=settings, exported_day=day(exported))
+    business = Business((0, 1, 2, 3, 4), 9 * 60, 17 * 60, holidays=(), currency="EUR", qualifying={"kind": ["order"]})
+    return SimpleNamespace(
+        spec=SimpleNamespace(relationship=relationship), business=business, settings=settings, exported_day=day(exported)
+    )

@@ -1,0 +1,96 @@
+"""source.yaml and its folder: what is right is read rightly, every fault is named with its cure."""
+
+from datetime import date
+
+import pytest
+
+from features.errors import UserError
+from features.time import to_day
+from pipeline.source import load_source
+
+WHOLE = """
+description: a test
+time_zone: Asia/Jerusalem
+working_week: [sun, mon, tue, wed, thu]
+service_hours: {opens: "08:30", closes: "17:00"}
+holidays: IL
+currency: ILS
+exported_at: 2024-06-01 06:00:00
+relationship: contractual
+qualifying: {kind: [order]}
+files:
+  crm: {path: "crm*.csv", columns: {Id: interaction_id}}
+"""
+
+
+def folder_with(tmp_path, yaml: str = WHOLE, **sql: str):
+    (tmp_path / "source.yaml").write_text(yaml, encoding="utf-8")
+    for table, text in (sql or {"interactions": "SELECT 1"}).items():
+        (tmp_path / f"{table}.sql").write_text(text)
+    return tmp_path
+
+
+def test_a_source_knows_its_working_week_hours_holidays_and_export(tmp_path):
+    source = load_source(str(folder_with(tmp_path)))
+    business = source.business
+    assert business.working_days == (6, 0, 1, 2, 3)
+    assert (business.opens_minute, business.closes_minute) == (510, 1020)
+    assert to_day(date(2024, 4, 23)) in business.holidays  # Passover
+    assert to_day(date(2024, 4, 21)) not in business.holidays
+    assert source.exported_us == 1_717_210_800_000_000  # 03:00 UTC
+    assert source.exported_day == to_day(date(2024, 6, 1))
+
+
+def test_the_fingerprint_follows_the_raw_files_and_the_mapping(tmp_path):
+    folder = folder_with(tmp_path)
+    (folder / "crm1.csv").write_text("Id\n1\n")
+    first = load_source(str(folder)).fingerprint()
+    assert load_source(str(folder)).fingerprint() == first
+    (folder / "crm1.csv").write_text("Id\n2\n")
+    second = load_source(str(folder)).fingerprint()
+    (folder / "interactions.sql").write_text("SELECT 2")
+    assert len({first, second, load_source(str(folder)).fingerprint()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("Asia/Jerusalem", "Asia/Jerusalm", "IANA time zone"),
+        ("holidays: IL", "holidays: XQ", "country code"),
+        ("currency: ILS", "currency: shekel", "currency"),
+        ("relationship: contractual", "relationship: contract", "'contractual' or 'non_contractual'"),
+        ("relationship: contractual\n", "", "relationship = nothing"),
+        ("description: a test", "descripton: a test", "one of description"),
+        ("[sun, mon", "[sunday, mon", "working_week.0 = 'sunday'"),
+        ("Id: interaction_id", "Id: Interaction ID", "lower-case letters"),
+        ("qualifying: {kind: [order]}", "qualifying: {kinds: [order]}", "kinds"),
+        ("files:", "tables: {orders: {history: full}}\nfiles:", "'orders' is no table"),
+        ("files:", "params: {time: {horizon: 9}}\nfiles:", "time.horizon = 9"),
+        ("files:", "files: [", "line"),
+    ],
+)
+def test_a_fault_in_source_yaml_is_named(tmp_path, before, after, words):
+    with pytest.raises(UserError) as fault:
+        _ = load_source(str(folder_with(tmp_path, WHOLE.replace(before, after)))).business
+    assert words in str(fault.value)
+    assert "source.yaml" in str(fault.value)
+
+
+def test_a_mapping_of_an_unknown_table_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"invoces\.sql[\s\S]*invoices"):
+        load_source(str(folder_with(tmp_path, interactions="SELECT 1", invoces="SELECT 1")))
+
+
+def test_a_source_without_interactions_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"found: +no interactions"):
+        load_source(str(folder_with(tmp_path, clients="SELECT 1")))
+
+
+def test_an_unknown_source_lists_those_that_exist():
+    with pytest.raises(UserError, match=r"no source\.yaml in .*nowhere"):
+        load_source("nowhere")
+
+
+def test_missing_raw_files_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"files\.crm\.path = crm\*\.csv: no such file"):
+        load_source(str(folder_with(tmp_path))).fingerprint()
