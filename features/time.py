@@ -44,7 +44,7 @@ def to_date(day: int) -> date:
     return EPOCH + timedelta(days=int(day))
 
 
-def weekday_of(day):  # type: ignore[no-untyped-def]  # an int, an array or an Ibis column alike
+def weekday_of(day: Any) -> Any:  # an int, an array or an Ibis column alike
     """Monday = 0 … Sunday = 6; 1 January 1970 was a Thursday."""
     return (day + 3) % 7
 
@@ -187,18 +187,21 @@ class AsOfs:
     def after(self, day: Ints) -> Ints:
         """Index of the first as_of at which something that became true on `day` is seen: the first as_of with day < as_of."""
         since_eve = day.astype(np.int64) - (self.days[0] - 1)
-        return self._entering.take(since_eve, mode="clip")  # clipped: a day outside the range is before, or after, them all
+        index: Ints = self._entering.take(since_eve, mode="clip")  # clipped: a day outside the range is before, or after, them all
+        return index
 
     def begins(self, since: Ints, day: Ints, known: Ints) -> Ints:
         """The day after which a version counts: it has begun (since), happened (day) and is known. NEVER stands for no such day."""
-        return np.maximum(np.maximum(since, day), known)
+        begins: Ints = np.maximum(np.maximum(since, day), known)
+        return begins
 
-    def ends(self, begins: Ints, until: Ints, superseded: Ints) -> Ints:
+    def ends(self, begins: Ints, until: Any, superseded: Ints) -> Ints:
         """The day after which it counts no more: it has ended, or a newer version is known.
 
         Without the last clamp a version that was known late would leave before it enters, and be counted negatively.
         """
-        return np.maximum(np.minimum(until, superseded), begins)
+        ends: Ints = np.maximum(np.minimum(until, superseded), begins)
+        return ends
 
 
 def age_days(day: Any, as_of: Any) -> Any:
@@ -213,8 +216,15 @@ def in_window(day: Ints, as_of: int, window_days: int) -> Flags:
     return flags
 
 
+def days_past(due: Any, day: Any) -> Any:
+    """How many days after `due` it happened (Ibis columns of local days); 0 = in time or nothing due."""
+    import ibis  # here and below: half a second, and most of those who ask for the time do not need it
+
+    return ibis.greatest(day - due, 0).fill_null(0)
+
+
 def joint_clocks(known: Sequence[Any], superseded: Sequence[Any]) -> tuple[Any, Any]:
     """Clocks of a row made of several (Ibis columns): known once all are, superseded once any is (null = never)."""
-    import ibis  # here: half a second, and most of those who ask for the time do not need it
+    import ibis
 
     return ibis.greatest(*known), ibis.least(*(day.fill_null(NEVER) for day in superseded))

@@ -1,0 +1,116 @@
+"""A small business written as canonical tables, and the stages' own functions run on it: a source that has been trained, in seconds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from drawn import day
+
+from features.time import DAY_US
+from pipeline import evaluate, featurize, label, snapshot, train
+from pipeline.source import Source, load_source
+from pipeline.tables import TABLES, arrow_schema, write_json, write_parquet
+
+PROJECT = Path(__file__).parents[1]
+STARTS, EXPORTED = "2023-01-02", "2024-06-15"
+# ids that the world's files do hold, and that careless code breaks
+STRANGE_IDS = ("00123", "1e5", "NA", "=2+3", 'Cohen, "Levi" & Co', "שלום בעם", "-7", "two\nlines")
+SPEC = {
+    "description": "a small business",
+    "time_zone": "Asia/Jerusalem",
+    "working_week": ["sun", "mon", "tue", "wed", "thu"],
+    "service_hours": {"opens": "09:00", "closes": "18:00"},
+    "holidays": "",
+    "currency": "ILS",
+    "exported_at": "2024-06-15 12:00:00",
+    "relationship": "non_contractual",
+    "qualifying": {"kind": ["order"]},
+    "files": {"interactions": {"path": "interactions.csv", "columns": {"id": "interaction_id"}}},
+    "params": {"train": {"members": 3, "origins": 1, "test_periods": 1, "bootstrap_resamples": 50}, "time": {"horizon_days": 60}},
+}
+
+
+@dataclass(frozen=True)
+class Small:
+    """A trained source in a project folder of its own; work there (`monkeypatch.chdir(small.root)`), since paths are relative."""
+
+    root: Path
+    source: Source
+
+
+def folder_of(root: Path, name: str, seed: int, **changes: object) -> Path:
+    """Writes a source's folder and its canonical tables under `root`."""
+    folder = root / "sources" / name
+    folder.mkdir(parents=True)
+    (folder / "source.yaml").write_text(yaml.safe_dump(SPEC | changes, allow_unicode=True), encoding="utf-8")
+    (folder / "interactions.csv").write_text("id\n", encoding="utf-8")
+    if not (root / "params.yaml").exists():
+        (root / "params.yaml").write_bytes((PROJECT / "params.yaml").read_bytes())
+    write_parquet(root / "data" / name / "validate" / "interactions.parquet", interactions(seed))
+    return folder
+
+
+def interactions(seed: int, n_clients: int = 60) -> pa.Table:
+    """Orders about once a week and complaints; a third of the clients slow down and leave, complaining more as they do."""
+    random = np.random.default_rng(seed)
+    first, last = day(STARTS), day(EXPORTED)
+    rows = []
+    for number in range(n_clients):
+        client = STRANGE_IDS[number] if number < len(STRANGE_IDS) else f"client-{number:02d}"
+        leaves = first + int(random.integers(150, 450)) if number % 3 == 0 else last
+        begins = first + int(random.integers(0, 60))
+        on = begins
+        while on < last:
+            is_unhappy = leaves - 60 < on < leaves and leaves < last
+            if on < leaves:
+                rows.append((client, on, "order"))
+            if is_unhappy and random.random() < 0.7:
+                rows.append((client, on, "complaint"))
+            on += int(random.integers(3, 12)) * (2 if is_unhappy else 1)
+    rows.append(("newcomer", last - 10, "order"))
+    rows.sort(key=lambda row: (row[0].encode(), row[1]))
+    return pa.Table.from_pylist([_row(number, *row) for number, row in enumerate(rows)], schema=arrow_schema(TABLES["interactions"]))
+
+
+def _row(number: int, client: str, on: int, kind: str) -> dict[str, object]:
+    ten_o_clock_us = 10 * DAY_US // 24
+    return {
+        "interaction_id": f"i{number:06d}",
+        "client_id": client,
+        "occurred_at": on * DAY_US + ten_o_clock_us - 2 * DAY_US // 24,
+        "channel": "email",
+        "direction": "inbound",
+        "kind": kind,
+        "recorded_at": on * DAY_US + ten_o_clock_us,
+        "day": on,
+        "known": on,
+        "local_us": ten_o_clock_us,
+    }
+
+
+def trained(root: Path, name: str, seed: int = 1, **changes: object) -> Small:
+    """The stages from snapshot to evaluate on a small business; call it with `root` as the working folder."""
+    source = load_source(str(folder_of(root, name, seed, **changes)))
+    validated = source.output / "validate"
+    seen = snapshot.make_snapshots(source, validated)
+    write_parquet(source.output / "snapshot" / "snapshots.parquet", seen)
+    write_parquet(source.output / "label" / "churn.parquet", label.labels(seen, validated, source))
+    made = featurize.featurize(validated, seen, source)
+    write_parquet(source.output / "featurize" / "features.parquet", featurize.as_table(made))
+    write_json(source.output / "featurize" / "columns.json", featurize.described(made))
+    retrain(source)
+    return Small(root, source)
+
+
+def retrain(source: Source) -> None:
+    """train and evaluate."""
+    rows, columns = train.training_rows(source.output, "churn")
+    found = train.train(rows, columns, target="churn", settings=source.settings, tell=lambda _: None)
+    train.write_training(source.output / "train" / "churn", found)
+    backtest = pq.read_table(source.output / "train" / "churn" / "backtest.parquet").to_pandas()
+    folder = source.output / "evaluate" / "churn"
+    write_json(folder / "metrics.json", evaluate.evaluation(backtest, source.settings))
+    evaluate.write_plots(folder / "plots", backtest[backtest["fold"] == "test"], source.settings)
