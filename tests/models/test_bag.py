@@ -1,0 +1,198 @@
+"""The bag: the size that churned clients allow, the signs it keeps, what it refuses, and that equal data give equal bytes."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from features.errors import NotEnoughHistory, UserError
+from models import bag as bags
+from models.bag import Recipe, Rows, draw_clients, linear_map, rows_of, size_for
+from models.fitting import Snapshots, bag_margin, fit, margins
+from models.metrics import Ranking, auc
+
+
+def packed(features, label, clients):
+    return rows_of(features, list(features.columns), label, np.asarray(clients, object))
+
+
+# ---- size -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_churned_clients", "trees", "tree_weight", "tier"),
+    [(0, 40, 0.1, "unreliable"), (19, 40, 0.1, "unreliable"), (20, 40, 0.1, "small"), (50, 60, 0.25, "medium"), (200, 150, 0.5, "medium")],
+)
+def test_churned_clients_decide_the_size(n_churned_clients, trees, tree_weight, tier):
+    size = size_for(n_churned_clients)
+    assert (size.trees, size.tree_weight, size.tier) == (trees, tree_weight, tier)
+
+
+def test_trees_always_carry_weight_and_never_less_with_more_churned_clients():
+    weights = [size_for(number).tree_weight for number in range(3_000)]
+    assert weights[0] == 0.1
+    assert weights == sorted(weights)
+    assert all(weight >= 0.5 for weight in weights[201:])
+    assert max(size_for(number).trees for number in (10, 300, 100_000)) == 200
+
+
+def test_an_unreliable_model_says_so():
+    assert "with fewer than 20 the figures are not to be relied upon" in size_for(7).reason
+    assert "relied" not in size_for(20).reason
+
+
+# ---- what it refuses --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("label", [[0, 1, np.nan], [0, 1, 2], [0, 1, None]])
+def test_an_unknown_label_is_not_a_negative_one(label):
+    with pytest.raises(UserError, match="1 of 3 labels that are neither 0 nor 1"):
+        packed(pd.DataFrame({"x": [1.0, 2, 3]}), label, ["a", "b", "c"])
+
+
+def test_infinite_features_are_refused():
+    with pytest.raises(UserError, match="infinite value in x"):
+        packed(pd.DataFrame({"x": [1.0, np.inf]}), [0, 1], ["a", "b"])
+
+
+def test_unequal_lengths_are_refused():
+    with pytest.raises(UserError, match="2 rows, 3 labels, 2 clients"):
+        packed(pd.DataFrame({"x": [1.0, 2]}), [0, 1, 0], ["a", "b"])
+
+
+@pytest.mark.parametrize("label", [[], [0, 0], [1, 1]])
+def test_one_class_alone_is_refused(label):
+    """LightGBM would train on it without a word."""
+    with pytest.raises(NotEnoughHistory, match="some that left and some that stayed"):
+        packed(pd.DataFrame({"x": np.arange(float(len(label)))}), label, ["a", "b"][: len(label)])
+
+
+# ---- resamples --------------------------------------------------------------------------------------------------------------------
+
+
+def test_clients_are_drawn_churned_and_others_apart():
+    rows = Rows(np.zeros((6, 1)), np.array([1.0, 0, 1, 0, 0, 0]), np.array([0, 0, 1, 2, 3, 4]), np.array(list("abcde"), object))
+    drawn = draw_clients(rows, Recipe(members=50, seed=1))
+    assert rows.has_churned.tolist() == [True, True, False, False, False]
+    assert (drawn[:, :2].sum(axis=1) == 2).all()
+    assert (drawn[:, 2:].sum(axis=1) == 3).all()
+    assert (drawn == 0).any()
+    assert len({tuple(draw) for draw in drawn}) > 10
+
+
+# ---- the linear part --------------------------------------------------------------------------------------------------------------
+
+
+def test_every_column_enters_on_its_own_scale():
+    """asinh(x / 2): 2 is the median size of what is not zero."""
+    found = linear_map(np.array([[0.0], [0.0], [2.0], [-2.0], [np.nan]]))
+    assert (found.typical[0], found.low[0], found.high[0], found.median[0]) == (2.0, -2.0, 2.0, 0.0)
+    z, missing = found(np.array([[0.0], [2.0], [200.0], [np.nan]]))
+    bent = np.arcsinh(1.0)
+    assert z[:, 0] == pytest.approx([0.0, bent / found.scale[0], bent / found.scale[0], 0.0])  # 200 lies outside what was seen
+    assert missing[:, 0].tolist() == [0.0, 0.0, 0.0, 1.0]
+
+
+def test_columns_without_spread_enter_as_zero():
+    found = linear_map(np.array([[7.0, np.nan], [7.0, np.nan]]))
+    z, missing = found(np.array([[7.0, np.nan], [9.0, 3.0]]))
+    assert z.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert missing.shape == (2, 0)  # a column that is never known has no flag to learn from
+
+
+def test_a_change_of_units_changes_no_score(world):
+    """Cents for euros, hours for days: the linear part is the same to the last digits that matter."""
+    scaled = world.rows.features.assign(days_overdue=world.rows.features["days_overdue"] * 1024)
+    one, other = (packed(features, world.rows.label, world.rows.client) for features in (world.rows.features, scaled))
+    np.testing.assert_allclose(linear_map(one.values)(one.values)[0], linear_map(other.values)(other.values)[0], atol=1e-9)
+
+
+def test_without_bounds_it_is_ridge_logistic_regression(world):
+    """scikit-learn's, on the same inputs: C = 1 / (ridge · rows / clients)."""
+    rows = packed(world.rows.features[["recency_days", "contacts_90", "noise"]], world.rows.label, world.rows.client)
+    inputs = bags._Inputs.of(linear_map(rows.values), rows, np.zeros(3, np.int64))
+    found = inputs.fit(np.ones(len(rows.label)), 5.0, None)
+    oracle = LogisticRegression(C=1 / (5.0 * len(rows.label) / len(rows.clients)), tol=1e-10, max_iter=1000).fit(inputs.matrix, rows.label)
+    assert found == pytest.approx([oracle.intercept_[0], *oracle.coef_[0]], abs=2e-3)
+
+
+def test_coefficients_keep_to_the_signs_even_against_the_data(world):
+    rows = packed(world.rows.features[["recency_days", "contacts_90"]], world.rows.label, world.rows.client)
+    inputs = bags._Inputs.of(linear_map(rows.values), rows, np.array([-1, 1]))
+    assert (inputs.fit(np.ones(len(rows.label)), 1.0, None)[1:] == 0).all()
+
+
+def test_the_shipped_coefficients_keep_to_the_signs(model):
+    for member in model.spec["members"]:
+        for column, coefficient in zip(model.spec["columns"], member["coefficients"], strict=True):
+            assert column["sign"] * coefficient >= 0, column["name"]
+
+
+# ---- the whole --------------------------------------------------------------------------------------------------------------------
+
+
+def area(world, margin):
+    return float(auc(Ranking.of(margin).above(np.ones((1, len(margin))), world.rows.label))[0])
+
+
+@pytest.mark.parametrize(("n_clients", "slack"), [(80, 0.01), (400, 0.004)])
+def test_the_blend_is_about_as_good_as_the_better_of_its_parts(make_portfolio, columns, n_clients, slack):
+    """At the sizes of a small business; how much better it is than either is measured in the benchmarks."""
+    from models.scorer import Model
+
+    unseen = make_portfolio(n_clients=1_500, n_as_ofs=2, seed=99)
+    gains = []
+    for seed in range(3):
+        fitted = fit(make_portfolio(n_clients=n_clients, n_as_ofs=4, seed=seed).rows, columns, Recipe(5, 1))
+        ready = Model(fitted.spec, fitted.texts)
+        trees, linear = (part.mean(axis=1) for part in ready.part_margins(unseen.rows.features))
+        blend = area(unseen, bag_margin(ready.member_margins(unseen.rows.features)))
+        gains.append(blend - max(area(unseen, trees), area(unseen, linear)))
+    assert np.mean(gains) > -slack
+
+
+def test_it_comes_near_the_truth(make_portfolio, columns, recipe):
+    fitted = fit(make_portfolio(n_clients=600, n_as_ofs=6, seed=1).rows, columns, recipe)
+    unseen = make_portfolio(n_clients=1_500, n_as_ofs=2, seed=99)
+    assert area(unseen, bag_margin(margins(fitted, unseen.rows.features))) > area(unseen, unseen.log_odds) - 0.02
+
+
+def test_equal_data_give_equal_bytes(world, columns, recipe, model):
+    again = fit(world.rows, columns, recipe)
+    assert again.texts == model.texts
+    assert json.dumps(again.spec) == json.dumps({key: model.spec[key] for key in again.spec})
+
+
+def test_another_seed_gives_another_bag(world, columns, model):
+    assert fit(world.rows, columns, Recipe(members=4, seed=2)).texts != model.texts
+
+
+def test_the_spec_tells_what_it_was_trained_on(model):
+    told = model.spec["training"]
+    assert (told["n_rows"], told["n_clients"], told["tier"], told["is_reliable"]) == (
+        3000,
+        250,
+        "medium" if told["n_churned_clients"] <= 200 else "full",
+        True,
+    )
+    assert model.spec["versions"].keys() == {"lightgbm", "numpy", "scipy"}
+    assert [column["signal"] for column in model.spec["columns"]][:3] == ["contact_frequency", "contact_frequency", "billing_friction"]
+
+
+@pytest.mark.parametrize("n_leavers", [1, 2, 5])
+def test_a_handful_of_leavers_gives_a_model_that_is_marked(make_portfolio, columns, recipe, n_leavers):
+    rows = make_portfolio(n_clients=40, n_as_ofs=3).rows
+    label = np.zeros(len(rows.label))
+    label[: 3 * n_leavers : 3] = 1.0
+    fitted = fit(Snapshots(rows.features, label, rows.client, rows.as_of), columns, recipe)
+    assert not fitted.spec["training"]["is_reliable"]
+    assert np.isfinite(margins(fitted, rows.features)).all()
+
+
+def test_all_columns_unknown_gives_the_same_risk_for_everyone(make_portfolio, columns, recipe):
+    rows = make_portfolio(n_clients=60, n_as_ofs=3, base=-1).rows
+    unknown = pd.DataFrame(np.nan, index=rows.features.index, columns=rows.features.columns)
+    fitted = fit(Snapshots(unknown, rows.label, rows.client, rows.as_of), columns, recipe)
+    assert np.ptp(margins(fitted, unknown), axis=0).max() == 0
