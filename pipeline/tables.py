@@ -58,13 +58,17 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `mutable` values of a table without history are unknown before the export (fact dates carry their own time)."""
+    """One column. `is_mutable` values of a table without history are unknown before the export (fact dates carry their own time).
+
+    `is_announced`: a fact that may be dated after the export, since an end is often known before it comes.
+    """
 
     name: str
     kind: Kind = Kind.TEXT
     role: Role = Role.VALUE
     is_required: bool = False
     is_mutable: bool = False
+    is_announced: bool = False
     allowed: tuple[str, ...] = ()
     at_least: float | None = None
     at_most: float | None = None
@@ -107,8 +111,8 @@ def _event(name: str, kind: Kind = Kind.DATE) -> Column:
     return Column(name, kind, Role.EVENT, is_required=True)
 
 
-def _fact(name: str) -> Column:
-    return Column(name, Kind.DATE, Role.FACT)
+def _fact(name: str, is_announced: bool = False) -> Column:
+    return Column(name, Kind.DATE, Role.FACT, is_announced=is_announced)
 
 
 def _plan(name: str, is_mutable: bool = False) -> Column:
@@ -158,7 +162,7 @@ _TABLES = (
             Column("role", is_mutable=True),
             _flag("is_decision_maker"),
             _event("from_on"),
-            _fact("until_on"),
+            _fact("until_on", is_announced=True),
         ),
     ),
     Table(
@@ -293,7 +297,7 @@ _TABLES = (
             _key("ending_id"),
             _id("client_id", is_required=True),
             _event("decided_on"),
-            _fact("ended_on"),
+            _fact("ended_on", is_announced=True),
             _one_of("ended_by", "client", "us", "mutual", "closed_down", "paused", is_required=True),
             _one_of("reason", "fit", "price", "service", "non_payment", "capacity", "solved", "other"),
         ),
@@ -307,7 +311,7 @@ _TABLES = (
             _id("other_client_id", is_required=True),
             _one_of("kind", "referral", "ownership", "partner"),
             _event("from_on"),
-            _fact("until_on"),
+            _fact("until_on", is_announced=True),
         ),
     ),
 )
