@@ -1,0 +1,177 @@
+"""A real source -> our model and the yardsticks on the same test snapshots, with client-bootstrap intervals and paired differences.
+
+    python tests/benchmarks/real_data.py wholesaler|helpdesk [--json FILE]
+
+The population is the usual flat one (a qualifying contact in so many days before as_of), which overrides the statuses; gap 0; as_ofs every
+30 days back from as_of − horizon to the first day of the data. Everything else is the project's default. The test snapshot is only judged.
+"""
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from features.time import to_date, to_day
+from models.metrics import Judged, figures
+from pipeline.evaluate import shown
+from pipeline.featurize import as_table, described, featurize
+from pipeline.ingest import ingest
+from pipeline.label import labels
+from pipeline.settings import load_settings
+from pipeline.snapshot import first_event_day, make_snapshots
+from pipeline.source import Source, load_source
+from pipeline.tables import write_json, write_parquet
+from pipeline.train import train, training_rows
+from pipeline.validate import validate
+
+sys.path.append(str(Path(__file__).parents[1]))  # run as a script, it finds what lies beside it
+from benchmarks import strong_baseline
+from benchmarks.strong_baseline import Question
+
+MEASURES = {"auc": "AUC", "average_precision": "average precision", "brier": "Brier (less is better)"}
+RESAMPLES = 2_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A question asked of a source, and the counts that its population must have: a slip in the mapping shows here first."""
+
+    as_of: date
+    history_days: int
+    horizon_days: int
+    n_clients: int
+    n_silent: int
+    yardsticks: tuple[str, ...]
+
+    @property
+    def question(self) -> Question:
+        return Question(to_day(self.as_of), self.history_days, self.horizon_days)
+
+
+CASES = {
+    "wholesaler": Case(date(2011, 9, 10), 160, 90, n_clients=2_603, n_silent=954, yardsticks=("strong", "rich", "plain")),
+    "helpdesk": Case(date(2012, 12, 1), 365, 180, n_clients=244, n_silent=131, yardsticks=("strong", "rich", "plain")),
+}
+
+
+def asked_of(source: Source, case: Case, first_day: int) -> Source:
+    """The source with this case's calendar and population, everything else at its default."""
+    newest = to_day(case.as_of) - case.horizon_days
+    past = [to_date(day) for day in range(newest, first_day, -strong_baseline.SLICE_DAYS)]
+    calendar: dict[str, Any] = {"cadence": "listed", "as_ofs": [*past, case.as_of], "gap_days": 0, "lateness_days": 0}
+    overrides = {
+        "time": calendar | {"horizon_days": case.horizon_days},
+        "snapshot": {"active_within_days": case.history_days},
+        "train": {"test_periods": 1},
+    }
+    return dataclasses.replace(source, settings=load_settings(overrides, "this benchmark"))
+
+
+def contacts_of(validated: Path, source: Source) -> pd.DataFrame:
+    """client_id, day, amount of every qualifying contact; amount = its invoice's (same number), 0 where there is none."""
+    rows = pq.read_table(validated / "interactions.parquet").to_pandas()
+    for column, values in source.spec.qualifying.items():
+        rows = rows[rows[column].isin(values)]
+    if (validated / "invoices.parquet").exists():
+        amounts = pq.read_table(validated / "invoices.parquet", columns=["invoice_id", "amount"]).to_pandas().set_index("invoice_id").amount
+        rows = rows.assign(amount=rows.interaction_id.map(amounts).fillna(0) / 100)
+    else:
+        rows = rows.assign(amount=0.0)
+    return rows[["client_id", "day", "amount"]].reset_index(drop=True)
+
+
+def ours(source: Source, output: Path) -> "tuple[pd.DataFrame, dict[str, Any]]":
+    """The pipeline from snapshots to the out-of-time predictions: the test fold's rows, and what it was trained on."""
+    found = make_snapshots(source, output / "validate")
+    write_parquet(output / "snapshot" / "snapshots.parquet", found)
+    write_parquet(output / "label" / "churn.parquet", labels(found, output / "validate", source))
+    features = featurize(output / "validate", found, source)
+    write_parquet(output / "featurize" / "features.parquet", as_table(features))
+    write_json(output / "featurize" / "columns.json", described(features))
+    rows, columns = training_rows(output, "churn")
+    done = train(rows, columns, target="churn", settings=source.settings, tell=lambda _: None)
+    test = done.predictions[done.predictions["fold"] == "test"]
+    return test.set_index("client_id").sort_index(), done.evaluated.spec["training"]
+
+
+def compared(name: str, output: Path) -> dict[str, Any]:
+    """Runs everything on one source; the figures of all models and of the differences to ours."""
+    case, source = CASES[name], load_source(name)
+    ingest(source, output / "ingest")
+    validate(source, output / "ingest", output / "validate")
+    test, training = ours(asked_of(source, case, first_event_day(output / "validate")), output)
+    contacts = contacts_of(output / "validate", source)
+    predictions = {"clientfit": test["probability"]}
+    predictions |= {yardstick: getattr(strong_baseline, yardstick)(contacts, case.question) for yardstick in case.yardsticks}
+    predictions |= {"recency": test["recency_probability"]}
+    clients = strong_baseline.population(contacts, case.question.as_of, case.history_days)
+    label = strong_baseline.silent(contacts, clients, case.question.as_of, case.horizon_days)
+    _check_population(case, test, clients, label)
+    judged = Judged.of(label, clients, resamples=RESAMPLES, seed=source.settings.seed)
+    by_name, differences = figures(judged, {key: values.reindex(clients).to_numpy(np.float64) for key, values in predictions.items()})
+    return {
+        "source": name,
+        "as_of": str(case.as_of),
+        "n_clients": len(clients),
+        "share_silent": float(label.mean()),
+        "training": training,
+        "figures": by_name,
+        "clientfit_minus": differences,
+    }
+
+
+def _check_population(case: Case, test: pd.DataFrame, clients: pd.Index, label: np.ndarray) -> None:
+    """Ours and the yardsticks' must be the same clients with the same outcomes, as many as published."""
+    assert list(test.index) == list(clients), "the pipeline's eligible clients are not the benchmark's population"
+    assert (test["label"].to_numpy() == label).all(), "the pipeline's labels are not the benchmark's"
+    assert (len(clients), int(label.sum())) == (case.n_clients, case.n_silent), (len(clients), int(label.sum()))
+
+
+def told(found: dict[str, Any]) -> Table:
+    """The figures as a table: a row per model, and per difference of ours to it."""
+    title = f"{found['source']}, as_of {found['as_of']}: {found['n_clients']:,} clients, {found['share_silent']:.1%} fell silent"
+    table = Table(title=title, title_justify="left")
+    for column in ("", *MEASURES.values()):
+        table.add_column(column)
+    for name, figure in found["figures"].items():
+        table.add_row(name, *(shown(figure[measure]) for measure in MEASURES))
+    for name, figure in found["clientfit_minus"].items():
+        table.add_row(f"clientfit − {name}", *(shown(figure[measure], is_difference=True) for measure in MEASURES))
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Our model beside the yardsticks on real data, out of time.")
+    parser.add_argument("source", choices=sorted(CASES))
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    chosen = parser.parse_args()
+    began = time.perf_counter()
+    if not load_files(chosen.source):
+        print(f"{chosen.source}: raw data absent (see data/sources/{chosen.source}/source.yaml); nothing measured")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        found = compared(chosen.source, Path(folder))
+    Console(width=140, highlight=False).print(told(found))
+    print(f"{time.perf_counter() - began:.0f} s; intervals: 95 %, {RESAMPLES:,} resamples of clients; differences paired")
+    if chosen.json:
+        write_json(chosen.json, found)
+
+
+def load_files(name: str) -> bool:
+    """Whether the source's raw files are on this machine."""
+    source = load_source(name)
+    return all((source.folder / raw.path).exists() for raw in source.spec.files.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
