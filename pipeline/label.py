@@ -82,7 +82,7 @@ def _outcome(found: pd.DataFrame, target: Target) -> np.ndarray:
     """Outcome per row. The gap comes before the window, and the client's own ending before those by others on the same side."""
     conditions: list[pd.Series] = []
     outcomes: list[str] = []
-    if any(name.endswith("_in_all") for name in found):
+    if "client_in_all" in found:
         for ended_by, outcome in target.in_gap.items():
             conditions.append(found[f"{ended_by}_in_all"] > found[f"{ended_by}_in_window"])
             outcomes.append(outcome)

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from features.engine import measure
 from features.errors import NotEnoughHistory, UserError
@@ -73,7 +72,7 @@ def as_ofs(time: TimeSettings, first_day: int, exported_day: int) -> list[int]:
 
 def first_event_day(validated: Path) -> int:
     """The local day of the first interaction. Raises NotEnoughHistory if there is none."""
-    first = pc.min(pq.read_table(validated / "interactions.parquet", columns=["day"])["day"]).as_py()
+    first = pc.min(read_parquet(validated / "interactions.parquet", ["day"])["day"]).as_py()
     if first is None:
         raise NotEnoughHistory(
             "interactions",
@@ -96,25 +95,33 @@ def snapshots(tables: Mapping[str, Path], looks: list[int], source: Source) -> p
     ]
     if "clients" in tables:
         measures.append(first_day("started", "clients", since="started_on"))
+    given: dict[str, Path | pa.Table] = dict(tables)
     if "endings" in tables:
+        given["endings"] = _with_end(read_parquet(tables["endings"]))
         measures += [
             last_day("decided", "endings"),
             last_day("ended", "endings", since="ended_on"),
             state("in_notice", "endings", every_row, until=("ended_on",)),
         ]
-    seen = measure(tables, looks, measures)
+    seen = measure(given, looks, measures)
     return pa.Table.from_pandas(_judged(seen, source.settings, source.spec.relationship), schema=SCHEMA, preserve_index=False)
+
+
+def _with_end(endings: pa.Table) -> pa.Table:
+    """An ending without an end date took effect when it was decided, so that a client who returns is not in notice for ever."""
+    at = endings.column_names.index("ended_on")
+    return endings.set_column(at, "ended_on", pc.coalesce(endings["ended_on"], endings["decided_on"]))
 
 
 def _judged(seen: pd.DataFrame, settings: Settings, relationship: str) -> pd.DataFrame:
     """Measures -> statuses, for the clients known at each as_of."""
     rules, rows = settings.snapshot, len(seen)
     unknown = pd.Series(np.nan, index=seen.index)
-    began = np.fmin(seen["first_contact"], seen.get("started", unknown))
+    began = pd.Series(np.fmin(seen["first_contact"], seen.get("started", unknown)), index=seen.index)
     as_of = seen["as_of"].to_numpy()
     tenure_days, silence_days = age_days(began, as_of), age_days(seen["last_alive"], as_of)
     # notice was given or the end has come, and no sign of life after it: a client that returns lives again
-    over = np.fmax(seen.get("decided", unknown), seen.get("ended", unknown))
+    over = pd.Series(np.fmax(seen.get("decided", unknown), seen.get("ended", unknown)), index=seen.index)
     in_notice = seen.get("in_notice", pd.Series(0, index=seen.index)) > 0
     is_gone = over.notna() & (in_notice | ~(age_days(over, as_of) > silence_days))
     is_silent = is_infrequent = pd.Series(False, index=seen.index)

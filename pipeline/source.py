@@ -150,7 +150,7 @@ class Source:
             closes_minute=self.spec.service_hours.closes.hour * 60 + self.spec.service_hours.closes.minute,
             holidays=self._holidays(),
             currency=self.spec.currency,
-            qualifying=self.spec.qualifying,
+            qualifying=dict(self.spec.qualifying.items()),
         )
 
     def _holidays(self) -> tuple[int, ...]:

@@ -91,6 +91,13 @@ def test_a_contractual_client_is_gone_from_the_notice_on_and_back_with_its_next_
     }
 
 
+def test_an_ending_without_an_end_date_took_effect_at_once(tmp_path):
+    canonical("interactions", "client_id on kind\n a 2023-01-01 order\n a 2024-03-20 order", tmp_path)
+    canonical("endings", "client_id on decided_on ended_by\n a 2024-02-10 2024-02-10 client", tmp_path)
+    found = statuses(tmp_path, source_of("contractual", "2024-12-31"), "2024-03-01", "2024-04-01")
+    assert found == {("a", "2024-03-01"): "gone", ("a", "2024-04-01"): "eligible"}
+
+
 def test_an_ending_recorded_late_is_seen_late(tmp_path):
     canonical("interactions", "client_id on kind\n a 2023-01-01 order", tmp_path)
     canonical("endings", "client_id on recorded ended_by\n a 2024-02-10 2024-04-10 client", tmp_path)

@@ -1,0 +1,385 @@
+"""The shipped model and its figures -> a version in the registry, found again by content, and data/<source>/register/registration.json.
+
+Idempotent: a model whose content hash is registered already, with its files whole, is not registered twice, so that training source A,
+then B, then A again finds A's version and its alias. The first version of a source becomes `champion`, flagged if it does not beat the
+recency rule; a later one becomes `challenger`. Nothing is promoted here: that is for the gate.
+
+A version is created last, in one step, from files that have been logged, loaded back and found to score like this code, bit for bit. A
+process that dies before that leaves a run without a version; one that dies after it leaves a version that the next run finds and aliases.
+No client's id or row enters the registry: parameters, tags and the input example come from the model's own spec.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import UserError
+from models import scorer
+from models.churn import BY_RELATIONSHIP
+from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version, alone, faults_told, files_sha256, open_store
+from pipeline.source import Source, selected_source
+from pipeline.stage import console, stage
+from pipeline.tables import folder_written_whole, read_json, sha256_of, write_json
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+TARGET = "churn"
+SHIPPED_WITH = ("lightgbm", "numpy", "pandas", "mlflow")  # what the scorer imports, in the versions it was made with
+PROJECT = Path(__file__).parents[1]
+CODE = ("features", "models", "pipeline")
+JUDGED = ("model", "recency", "rfm", "unseen_clients")  # as evaluate names them
+ANSWER = ("probability", "low", "high")
+PARAMETER_LENGTH = 500  # MLflow takes 6,000, no reader does
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What train and evaluate left: the model, its content hash, its figures; the folders of spec.json and of metrics.json."""
+
+    model: scorer.Model
+    model_hash: str
+    metrics: dict[str, Any]
+    training: Path
+    evaluation: Path
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Which version stands for the model that was trained last. role: champion, challenger or superseded."""
+
+    model: str
+    version: int
+    role: str
+    model_hash: str
+    files_sha256: str
+    run_id: str
+    beats_recency: str
+    data_version: str
+    code_version: str
+
+
+def model_name(source: Source) -> str:
+    """The registered model of a source: businesses never compete or overwrite one another."""
+    return f"clientfit-{source.name}"
+
+
+def read_trained_model(source: Source) -> scorer.Model:
+    """The shipped model of the last training. Raises UserError if it is missing or damaged."""
+    training = source.output / "train" / TARGET
+    if not (training / "spec.json").exists():
+        raise UserError(str(training), found="no model", wanted="the output of train", cure="run `make train` first")
+    try:
+        return scorer.load(training / "spec.json", training / "members")
+    except scorer.BadModel as problem:
+        raise UserError(str(training), found=str(problem), wanted="a whole model", cure="run `make train`") from problem
+
+
+def read_trained(source: Source) -> Trained:
+    """The shipped model of the last training with its figures."""
+    training, evaluation = source.output / "train" / TARGET, source.output / "evaluate" / TARGET
+    model = read_trained_model(source)
+    return Trained(model, scorer.content_hash(model.spec), read_json(evaluation / "metrics.json"), training, evaluation)
+
+
+def register(source: Source, trained: Trained, store: Store) -> tuple[Registration, bool]:
+    """The version of the trained model, and whether it is new. One process per model at a time."""
+    name = model_name(source)
+    with alone(name):
+        known = [version for version in store.versions(name) if version.model_hash == trained.model_hash]
+        found = next((version for version in reversed(known) if store.is_whole(version)), None)
+        is_new = found is None
+        found = found or _log(source, trained, store)
+        _give_alias(found, store)
+        return _registration(found, _role(found, store)), is_new
+
+
+def _give_alias(found: Version, store: Store) -> None:
+    champion = store.with_alias(found.name, CHAMPION)
+    # a champion whose files are gone is replaced by the same model registered anew: no promotion, its content is the same
+    if champion is None or (champion.model_hash == found.model_hash and champion.number != found.number and not store.is_whole(champion)):
+        store.client.set_registered_model_alias(found.name, CHAMPION, str(found.number))
+    elif champion.model_hash != found.model_hash:
+        store.client.set_registered_model_alias(found.name, CHALLENGER, str(found.number))
+
+
+def _role(found: Version, store: Store) -> str:
+    for alias in (CHAMPION, CHALLENGER):
+        holder = store.with_alias(found.name, alias)
+        if holder is not None and holder.number == found.number:
+            return alias
+    return "superseded"
+
+
+def _registration(found: Version, role: str) -> Registration:
+    tags = found.tags
+    return Registration(
+        model=found.name,
+        version=found.number,
+        role=role,
+        model_hash=tags["model_hash"],
+        files_sha256=tags["files_sha256"],
+        run_id=found.run_id,
+        beats_recency=tags["beats_recency"],
+        data_version=tags["data_version"],
+        code_version=tags["code_version"],
+    )
+
+
+# ---- one new version --------------------------------------------------------------------------------------------------------------
+
+
+def _log(source: Source, trained: Trained, store: Store) -> Version:
+    import mlflow
+
+    name = model_name(source)
+    tags = {
+        "model_hash": trained.model_hash,
+        "data_version": data_version(source),
+        "code_version": code_version(),
+        "beats_recency": beats_recency(trained.metrics),
+        "tier": str(trained.model.spec.get("training", {}).get("tier", "")),
+        "target": TARGET,
+    }
+    card = model_card(source, trained, tags)
+    experiment = store.experiment(name)
+    with mlflow.start_run(experiment_id=experiment, run_name=trained.model_hash[:12], tags=tags) as run:
+        mlflow.log_params(dict(parameters(source, trained.model.spec)))
+        mlflow.log_artifacts(str(trained.evaluation / "plots"), "plots")
+        mlflow.log_artifact(str(trained.evaluation / "metrics.json"))
+        mlflow.log_text(card, "model_card.md")
+        logged = _log_scorer(trained)
+        # after the model: of a run that has figures already, log_model reads the history of each, a query apiece
+        mlflow.log_metrics(dict(figures(trained.metrics)), model_id=logged.model_id)
+    _ensure_model(store, name)
+    folder = _checked_folder(trained, logged)
+    made = store.client.create_model_version(
+        name,
+        logged.model_uri,
+        run_id=run.info.run_id,
+        model_id=logged.model_id,
+        tags=tags | {"files_sha256": files_sha256(folder)},
+        description=card,
+    )
+    return next(version for version in store.versions(name) if version.number == int(made.version))
+
+
+def _log_scorer(trained: Trained) -> Any:
+    import mlflow
+
+    return mlflow.pyfunc.log_model(
+        name="scorer",
+        python_model=str(Path(scorer.__file__)),
+        artifacts={"spec": str(trained.training / "spec.json"), "members": str(trained.training / "members")},
+        signature=signature(trained.model.columns),
+        input_example=input_example(trained.model),
+        pip_requirements=[f"{package}=={version(package)}" for package in SHIPPED_WITH],
+        metadata={"model_hash": trained.model_hash, "target": TARGET},
+    )
+
+
+def _checked_folder(trained: Trained, logged: Any) -> Path:
+    """The logged files, after they were loaded as a consumer loads them and scored like this code. Raises UserError if they do not."""
+    import mlflow
+    from mlflow.artifacts import download_artifacts
+
+    folder = Path(download_artifacts(artifact_uri=logged.model_uri))
+    example = input_example(trained.model)
+    shipped = mlflow.pyfunc.load_model(str(folder)).predict(example)
+    expected = trained.model.predict(example)
+    if not np.array_equal(shipped[list(ANSWER)].to_numpy(), expected[list(ANSWER)].to_numpy(), equal_nan=True):
+        raise UserError(
+            str(folder),
+            found="a registered model that scores differently from this code",
+            wanted="the same numbers, bit for bit",
+            cure="check that the installed packages are those of requirements.lock (`make setup`), then `make train`",
+        )
+    return folder
+
+
+def _ensure_model(store: Store, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        store.client.create_registered_model(
+            name, description="Probability that a client leaves within the horizon; see the versions' cards."
+        )
+    except MlflowException as problem:
+        if problem.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def signature(columns: tuple[str, ...]) -> "ModelSignature":
+    """Columns of float64 by name -> probability, low, high; the parameter `reasons` adds contributions by signal."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    return ModelSignature(
+        inputs=Schema([ColSpec("double", name) for name in columns]),
+        outputs=Schema([ColSpec("double", name) for name in ANSWER]),
+        params=ParamSchema([ParamSpec("reasons", "boolean", False)]),
+    )
+
+
+def input_example(model: scorer.Model) -> pd.DataFrame:
+    """Three made-up rows: every column at its training median, at its lowest, at its highest. No client's own row leaves the project."""
+    linear = model.linear
+    return pd.DataFrame([linear.median, linear.low, linear.high], columns=list(model.columns), dtype=np.float64)
+
+
+# ---- what is written beside it ----------------------------------------------------------------------------------------------------
+
+
+def parameters(source: Source, spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The knobs of the run and what training made of them, as text, one level deep: `time.horizon_days`, `model.tree_weight` …"""
+    yield "source", source.name
+    yield "relationship", source.spec.relationship
+    yield "exported_at", source.spec.exported_at.isoformat()
+    for section, knobs in source.settings.model_dump(mode="json").items():
+        for knob, value in knobs.items() if isinstance(knobs, dict) else [("", knobs)]:
+            yield f"{section}.{knob}".rstrip("."), str(value)[:PARAMETER_LENGTH]
+    facts = {"tree_weight": spec["tree_weight"], "members": len(spec["members"]), "columns": len(spec["columns"])}
+    facts |= {key: value for key, value in spec.get("training", {}).items() if not isinstance(value, list | dict)}
+    facts |= {f"calibration_{key}": spec["calibration"][key] for key in ("slope", "intercept")}
+    for key, value in facts.items():
+        yield f"model.{key}", str(value)[:PARAMETER_LENGTH]
+
+
+def figures(metrics: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every number of metrics.json by its place in it; a figure with an interval gives three: `x`, `x_low`, `x_high`. No nulls."""
+    if isinstance(metrics, dict):
+        is_interval = {"value", "low", "high"} <= set(metrics)
+        for key, value in metrics.items():
+            if is_interval and key in ("value", "low", "high"):
+                yield from figures(value, path if key == "value" else f"{path}_{key}")
+            else:
+                yield from figures(value, f"{path}.{key}".strip("."))
+    elif isinstance(metrics, int | float) and not isinstance(metrics, bool):
+        yield path, float(metrics)
+
+
+def data_version(source: Source) -> str:
+    """sha256 over the canonical tables: equal data, however it came in, has an equal version."""
+    validated = source.output / "validate"
+    tables = sorted(validated.glob("*.parquet"))
+    if not tables:
+        raise UserError(str(validated), found="no canonical tables", wanted="the output of validate", cure="run `make train` first")
+    return scorer.text_hash("".join(f"{path.name} {sha256_of(path)}\n" for path in tables))
+
+
+def code_version(root: Path = PROJECT) -> str:
+    """The git commit of a clean tree; `<commit>+<sha256>` with uncommitted changes in the code; `sha256:…` of the code without git."""
+    lines = [f"{path.relative_to(root).as_posix()} {sha256_of(path)}\n" for part in CODE for path in sorted((root / part).rglob("*.py"))]
+    content = scorer.text_hash("".join(lines))
+    if not (root / ".git").exists() or not shutil.which("git"):
+        return f"sha256:{content}"
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    if not commit:
+        return f"sha256:{content}"
+    return f"{commit}+{content[:12]}" if _git(root, "status", "--porcelain", "--", *CODE) else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    found = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603, S607  # fixed words
+    return found.stdout.strip() if found.returncode == 0 else ""
+
+
+# ---- figures --------------------------------------------------------------------------------------------------------------------
+
+
+def beats_recency(metrics: Mapping[str, Any]) -> str:
+    """yes if the model ranks better than the recency rule on the held-out period and the paired interval leaves out zero; no; unknown."""
+    low = _part(metrics, "test", "model_minus_recency", "auc").get("low")
+    return "unknown" if low is None else "yes" if low > 0 else "no"
+
+
+def _part(metrics: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    found: Any = metrics
+    for step in path:
+        found = found.get(step, {}) if isinstance(found, Mapping) else {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def model_card(source: Source, trained: Trained, tags: Mapping[str, str]) -> str:
+    """What a consumer of the registry must know of a version, as Markdown."""
+    target, time, spec = BY_RELATIONSHIP[source.spec.relationship], source.settings.time, trained.model.spec
+    training = spec["training"]
+    flag = {
+        "yes": "It ranks better than the recency rule (95 % interval of the paired difference above zero).",
+        "no": "**It does not beat the recency rule** (the 95 % interval of the paired difference in AUC reaches zero).",
+    }.get(tags["beats_recency"], "It could not be compared with the recency rule.")
+    lines = [
+        f"# {model_name(source)}: {target.name}",
+        "",
+        f"{target.question} Churn here: {target.outcome}.",
+        f"Outcome window: {time.horizon_days} days, beginning {time.gap_days} days after the day of scoring.",
+        "",
+        f"Trained on {training['n_rows']:,} snapshots of {training['n_clients']:,} clients, {training['n_churned_clients']:,} of which left"
+        f" ({training['prevalence']:.1%} of the snapshots). Reliability: {training['tier']}; {training['size_reason']}.",
+        f"{flag}",
+        "",
+        *_card_figures(trained.metrics),
+        "Input: a frame with the columns of the signature as float64, NaN = unknown, made by the same version of the pipeline for clients"
+        " whose status is eligible. Output: probability, low, high (10th to 90th percentile of the members); with"
+        ' params={"reasons": True} also contributions by signal, which add up to the calibrated log-odds.',
+        "Use: advice to a person who knows the client. It says who resembles clients that left, not why they leave, and not what would"
+        " keep them.",
+        "",
+        f"data {tags['data_version'][:12]}, code {tags['code_version'][:12]}, model {tags['model_hash'][:12]}",
+    ]
+    return "\n".join(lines)
+
+
+def _card_figures(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """The held-out figures of the model and its baselines, one row per figure."""
+    judged = _part(metrics, "test")
+    names = [name for name in JUDGED if name in judged]
+    if not names:
+        return
+    yield "Held-out period, with 95 % client-bootstrap intervals:"
+    yield ""
+    yield f"| | {' | '.join(name.replace('_', ' ') for name in names)} |"
+    yield f"|---|{'---|' * len(names)}"
+    for measure in judged[names[0]]:
+        yield f"| {measure.replace('_', ' ')} | {' | '.join(_cell(_part(judged, name, measure)) for name in names)} |"
+    yield ""
+
+
+def _cell(figure: Mapping[str, Any]) -> str:
+    value, low, high = (figure.get(name) for name in ("value", "low", "high"))
+    return "–" if value is None or low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+# ---- the stage --------------------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """data/<source>/train and evaluate -> the registry and data/<source>/register/registration.json."""
+    source = selected_source()
+    trained = read_trained(source)
+    with faults_told():
+        store = open_store()
+        found, is_new = register(source, trained, store)
+    with folder_written_whole(source.output / "register") as folder:
+        write_json(folder / "registration.json", asdict(found))
+    told = "registered" if is_new else "already registered, found by its content:"
+    console.print(f"{told} {found.model} version {found.version}, {found.role} ({found.model_hash[:12]})")
+    if found.beats_recency != "yes":
+        console.print(
+            "note: "
+            + ("not compared with" if found.beats_recency == "unknown" else "does not beat")
+            + " the recency rule; flagged so in the registry"
+        )
+    if found.role == CHALLENGER:
+        console.print("the champion stays what `make score` uses: nothing is promoted silently")
+
+
+if __name__ == "__main__":
+    stage("register", main)

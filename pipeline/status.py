@@ -1,0 +1,114 @@
+"""What stands on disk and in the registry -> the terminal: how fresh the data are, the last run, the champion, the newest scores."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from features.time import to_date
+from pipeline import mlstore
+from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version
+from pipeline.register import data_version, model_name
+from pipeline.score import shown
+from pipeline.snapshot import canonical_tables
+from pipeline.source import Source, selected_source
+from pipeline.stage import command, console
+from pipeline.tables import read_json
+
+STAGES = ("ingest", "validate", "snapshot", "label", "featurize", "train", "evaluate", "register", "explain")
+FIGURES = ("auc", "average_precision", "brier", "lift_at_10_percent", "calibration_slope")
+
+
+def data_lines(source: Source) -> Iterator[str]:
+    """The export, and per table its rows and the newest event."""
+    yield f"source {source.name} ({source.folder}), exported {source.spec.exported_at} ({source.spec.time_zone})"
+    tables = canonical_tables(source.output / "validate")
+    if not tables:
+        yield "no canonical tables yet: run `make train`"
+    for name, path in tables.items():
+        file = pq.ParquetFile(path)
+        newest = pc.max(file.read(["day"])["day"]).as_py()
+        yield f"  {name:<13} {file.metadata.num_rows:>11,} rows, newest {'–' if newest is None else to_date(newest)}"
+
+
+def run_lines(source: Source) -> Iterator[str]:
+    """When each stage last wrote."""
+    for name in STAGES:
+        files = [path for path in (source.output / name).rglob("*") if path.is_file()]
+        written = max((path.stat().st_mtime for path in files), default=None)
+        yield f"  {name:<13} {_moment(written) if written else 'not run yet'}"
+
+
+def registry_lines(source: Source, store: Store) -> Iterator[str]:
+    """The champion with its figures, and the challenger."""
+    name = model_name(source)
+    champion, challenger = store.with_alias(name, CHAMPION), store.with_alias(name, CHALLENGER)
+    if champion is None:
+        yield f"no champion named {name} yet: run `make train`"
+        return
+    yield f"champion {_version_line(champion)}"
+    yield from _figure_lines(champion, store)
+    if champion.tags.get("beats_recency") != "yes":
+        yield "  flagged: not shown to beat the recency rule"
+    if not store.is_whole(champion):
+        yield "  its files are gone or differ from the registry: `make score` will refuse them; `make train` registers it again"
+    elif champion.tags.get("data_version") != _present_data(source):
+        yield "  trained on other data than stand here now"
+    if challenger is not None:
+        yield f"challenger {_version_line(challenger)}"
+
+
+def _version_line(version: Version) -> str:
+    return f"{version.name} version {version.number}, registered {version.created_at:%Y-%m-%d %H:%M} UTC, model {version.model_hash[:12]}"
+
+
+def _figure_lines(version: Version, store: Store) -> Iterator[str]:
+    """The held-out figures, with their intervals, of the run behind a version."""
+    metrics = store.client.get_run(version.run_id).data.metrics if version.run_id else {}
+    for figure in FIGURES:
+        path = f"test.model.{figure}"
+        if path in metrics:
+            yield f"  {figure.replace('_', ' '):<19} {metrics[path]:.3f} [{metrics[f'{path}_low']:.3f}, {metrics[f'{path}_high']:.3f}]"
+
+
+def _present_data(source: Source) -> str:
+    return data_version(source) if canonical_tables(source.output / "validate") else ""
+
+
+def score_lines(source: Source) -> Iterator[str]:
+    """The newest scores."""
+    manifests = sorted((source.output / "score").glob("as_of=*/manifest.json"))
+    if not manifests:
+        yield "no scores yet: run `make score`"
+        return
+    newest: dict[str, Any] = read_json(manifests[-1])
+    counts = ", ".join(f"{count:,} {status}" for status, count in newest["statuses"].items())
+    yield f"scores for {newest['as_of']}: {newest['n_rows']:,} clients ({counts}), written {newest['scored_at']}"
+    yield f"  by {newest['model']} version {newest['version']} (model {newest['model_hash'][:12]}): {manifests[-1].parent}"
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def status(source: Source) -> None:
+    """Prints it all."""
+    for line in data_lines(source):
+        console.print(shown(line))
+    console.print("last run")
+    for line in run_lines(source):
+        console.print(line)
+    if mlstore.store_exists():
+        with mlstore.faults_told():
+            for line in registry_lines(source, mlstore.open_store()):
+                console.print(shown(line))
+    else:
+        console.print("no registry yet: run `make train`")
+    for line in score_lines(source):
+        console.print(shown(line))
+
+
+if __name__ == "__main__":
+    command(lambda: status(selected_source()))

@@ -1,0 +1,155 @@
+"""Reasons: which signals are one, in which order, and what is said of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.contract import Column
+from models.scorer import Explained
+from pipeline.reasons import Reason, as_columns, opposes, top_reasons
+from pipeline.settings import ExplainSettings
+
+COLUMNS = {
+    "silence_days": Column(
+        "silence_days",
+        "silence_days",
+        "days",
+        "days since the last contact",
+        None,
+        churn=1,
+        raises="Silent for {silence_days:.0f} days.",
+        lowers="Silent for only {silence_days:.0f} days.",
+    ),
+    "contact_change": Column(
+        "contact_change",
+        "contact_change",
+        "ratio",
+        "contacts against the client's usual number",
+        None,
+        churn=-1,
+        raises="Contacts are at {contact_change:.0%} of the usual number.",
+        lowers="Contacts are at {contact_change:.0%} of the usual number.",
+    ),
+    "complaints": Column("complaints", "complaints", "count", "complaints", 0, churn=1, raises="{complaints:.0f} complaints."),
+    "visits": Column("visits", "visits", "count", "visits", 0),
+}
+
+
+class Scorer:
+    """The columns and signals of a model, without the model."""
+
+    columns = tuple(COLUMNS)
+    signals = ("contact", "criticism", "visits")
+    column_signals = (0, 0, 1, 2)
+
+
+USUAL = np.array([20.0, 1.0, 1.0, 3.0])
+
+
+def told(values: list[float], shares: list[float], agreement: list[float] | None = None, reasons: int = 3) -> list[Reason]:
+    """The reasons of one client: values and contributions by column, agreement by signal."""
+    by_column = np.array([shares])
+    by_signal = np.array([[shares[0] + shares[1], shares[2], shares[3]]])
+    base = -2.0
+    explained = Explained(base, base + by_signal.sum(axis=1), by_signal, by_column, np.array([agreement or [1.0, 1.0, 1.0]]))
+    frame = pd.DataFrame([values], columns=list(COLUMNS))
+    settings = ExplainSettings(reasons=reasons, agreement=0.8)
+    return top_reasons(Scorer(), explained, frame, usual=USUAL, columns=COLUMNS, settings=settings)[0]  # type: ignore[arg-type]
+
+
+def sentences(found: list[Reason]) -> list[str | None]:
+    return [reason.sentence for reason in found]
+
+
+def test_the_weightiest_signal_comes_first_in_the_clients_own_words():
+    found = told([45, 1.0, 3, 0], [0.5, 0.0, 0.9, 0.0])
+    assert found == [Reason("criticism", 0.9, "3 complaints."), Reason("contact", 0.5, "Silent for 45 days.")]
+
+
+def test_no_more_reasons_than_asked_for():
+    assert sentences(told([45, 1.0, 3, 0], [0.5, 0.0, 0.9, 0.0], reasons=1)) == ["3 complaints."]
+
+
+def test_a_signal_that_pushes_against_where_the_client_stands_is_no_reason():
+    found = told([5, 1.0, 3, 0], [-0.3, 0.0, 0.9, 0.0])
+    assert [reason.signal for reason in found] == ["criticism"]
+
+
+def test_a_client_below_the_base_value_hears_what_lowers_its_risk():
+    assert told([5, 1.0, 3, 0], [-0.9, 0.0, 0.3, 0.0]) == [Reason("contact", -0.9, "Silent for only 5 days.")]
+
+
+@pytest.mark.parametrize(("agreement", "spoken"), [(0.8, True), (0.79, False)], ids=["just enough", "just too few"])
+def test_a_reason_is_given_only_where_the_members_agree(agreement: float, spoken: bool):
+    assert bool(told([45, 1.0, 0, 0], [0.5, 0.0, 0.0, 0.0], [agreement, 1.0, 1.0])) is spoken
+
+
+def test_a_signal_without_any_weight_is_no_reason():
+    assert told([20, 1.0, 1, 3], [0.0, 0.0, 0.0, 0.0]) == []
+
+
+def test_the_column_that_moves_its_signal_most_speaks_for_it():
+    assert sentences(told([45, 0.4, 0, 0], [0.2, 0.6, 0.0, 0.0])) == ["Contacts are at 40% of the usual number."]
+
+
+def test_a_column_that_pushes_the_other_way_does_not_speak_for_its_signal():
+    assert sentences(told([45, 0.4, 0, 0], [0.9, -0.2, 0.0, 0.0])) == ["Silent for 45 days."]
+    assert sentences(told([45, 1.3, 0, 0], [0.3, -0.2, 0.0, 0.0])) == ["Silent for 45 days."]
+
+
+def test_more_contact_than_usual_is_not_said_to_raise_the_risk():
+    assert sentences(told([45, 1.3, 0, 0], [0.1, 0.6, 0.0, 0.0])) == ["Silent for 45 days."]
+
+
+def test_less_silence_than_others_is_not_said_to_raise_the_risk():
+    assert told([5, 1.3, 0, 0], [0.1, 0.6, 0.0, 0.0]) == [Reason("contact", 0.7, None)]
+
+
+def test_an_unknown_value_is_not_spoken_of():
+    assert sentences(told([float("nan"), 0.5, 0, 0], [0.9, 0.1, 0.0, 0.0])) == ["Contacts are at 50% of the usual number."]
+
+
+def test_a_signal_without_words_stands_without_them():
+    assert told([20, 1.0, 1, 7], [0.0, 0.0, 0.0, 0.4]) == [Reason("visits", 0.4, None)]
+    assert told([20, 1.0, 1, 3], [0.0, 0.0, -0.4, 0.0]) == [Reason("criticism", -0.4, None)]
+
+
+@pytest.mark.parametrize(
+    ("column", "raises", "value", "is_opposed"),
+    [
+        ("silence_days", True, 21.0, False),
+        ("silence_days", True, 20.0, True),
+        ("silence_days", False, 20.0, False),
+        ("silence_days", True, 19.0, True),
+        ("silence_days", False, 21.0, True),
+        ("contact_change", True, 0.9, False),
+        ("contact_change", True, 1.0, False),
+        ("contact_change", False, 1.0, True),
+        ("contact_change", True, 1.1, True),
+        ("contact_change", False, 1.1, False),
+        ("contact_change", False, 0.9, True),
+        ("lateness_change_days", True, 3.0, False),
+        ("lateness_change_days", True, 0.0, True),
+        ("lateness_change_days", False, 3.0, True),
+        ("lateness_change_days", False, 0.0, False),
+        ("visits", True, 0.0, False),
+    ],
+)
+def test_words_oppose_what_they_show(column: str, raises: bool, value: float, is_opposed: bool):
+    usual = dict(zip(COLUMNS, USUAL.tolist(), strict=True)) | {"lateness_change_days": 5.0}
+    declared = COLUMNS | {"lateness_change_days": replace(COLUMNS["silence_days"], name="lateness_change_days", yardstick=0)}
+    assert opposes(declared[column], raises=raises, value=value, usual=usual[column]) is is_opposed
+
+
+def test_places_without_a_reason_are_null():
+    table = as_columns([[Reason("criticism", 0.9, None)], []], "churn", places=2)
+    assert table.to_dict(orient="list") == {
+        "churn_reason_1_signal": ["criticism", None],
+        "churn_reason_1_contribution": [0.9, None],
+        "churn_reason_1_sentence": [None, None],
+        "churn_reason_2_signal": [None, None],
+        "churn_reason_2_contribution": [None, None],
+        "churn_reason_2_sentence": [None, None],
+    }

@@ -1,0 +1,214 @@
+"""Registration: found again by content, promoted never, whole or not at all; what the registry holds, and what it must not."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from small_business import STRANGE_IDS, Small, retrain, trained
+
+from models import scorer
+from pipeline import mlstore, register
+from pipeline.mlstore import CHALLENGER, CHAMPION, Store
+from pipeline.register import Registration, Trained
+from pipeline.tables import read_json, write_json
+
+NAME = "clientfit-alpha"
+
+
+def registered(small: Small) -> tuple[Registration, bool]:
+    return register.register(small.source, register.read_trained(small.source), mlstore.open_store())
+
+
+def another(small: Small, steeper: float) -> Trained:
+    """The trained model with another calibration, hence other content; by powers of two, so that the way back is exact."""
+    first = register.read_trained(small.source)
+    spec = read_json(first.training / "spec.json")
+    spec["calibration"]["slope"] *= steeper
+    write_json(first.training / "spec.json", spec)
+    return register.read_trained(small.source)
+
+
+def aliases(store: Store) -> dict[str, int | None]:
+    found = {alias: store.with_alias(NAME, alias) for alias in (CHAMPION, CHALLENGER)}
+    return {alias: version and version.number for alias, version in found.items()}
+
+
+def test_the_first_version_becomes_champion_and_the_same_content_is_not_registered_twice(small: Small):
+    first, is_new = registered(small)
+    assert (first.version, first.role, is_new) == (1, "champion", True)
+    retrain(small.source)
+    again, is_new = registered(small)
+    assert not is_new
+    assert again == first
+    assert [version.number for version in mlstore.open_store().versions(NAME)] == [1]
+
+
+def test_a_later_version_becomes_challenger_and_the_champion_stays(small: Small):
+    registered(small)
+    store = mlstore.open_store()
+    second, _ = register.register(small.source, another(small, 2), store)
+    assert (second.version, second.role) == (2, "challenger")
+    third, _ = register.register(small.source, another(small, 2), store)
+    assert (third.version, third.role) == (3, "challenger")
+    assert aliases(store) == {CHAMPION: 1, CHALLENGER: 3}
+
+
+def test_two_sources_keep_their_own_champions_when_trained_in_turn(small: Small):
+    first, _ = registered(small)
+    other = trained(small.root, "beta", seed=2)
+    beta, _ = register.register(other.source, register.read_trained(other.source), mlstore.open_store())
+    again, is_new = registered(small)
+    assert (beta.model, beta.version, beta.role) == ("clientfit-beta", 1, "champion")
+    assert (again, is_new) == (first, False)
+    assert first.model_hash != beta.model_hash
+
+
+def test_going_back_to_an_earlier_model_finds_its_version(small: Small):
+    first, _ = registered(small)
+    register.register(small.source, another(small, 2), mlstore.open_store())
+    another(small, 1 / 2)
+    back, is_new = registered(small)
+    assert (back, is_new) == (first, False)
+    assert aliases(mlstore.open_store()) == {CHAMPION: 1, CHALLENGER: 2}
+
+
+def test_a_registration_that_dies_leaves_no_half_version_and_the_next_makes_it_good(small: Small, monkeypatch: pytest.MonkeyPatch):
+    store = mlstore.open_store()
+    for step in ("_log_scorer", "_ensure_model", "_checked_folder"):
+        with monkeypatch.context() as patch:
+            patch.setattr(register, step, _dies)
+            with pytest.raises(KeyboardInterrupt):
+                registered(small)
+        assert store.versions(NAME) == []
+        assert aliases(store) == {CHAMPION: None, CHALLENGER: None}
+    with monkeypatch.context() as patch:
+        patch.setattr(register, "_give_alias", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            registered(small)
+    assert [version.number for version in store.versions(NAME)] == [1]
+    assert aliases(store)[CHAMPION] is None
+    found, is_new = registered(small)
+    assert (found.version, found.role, is_new) == (1, "champion", False)
+
+
+def _dies(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_version_whose_files_were_damaged_is_registered_anew_and_stays_champion(small: Small):
+    registered(small)
+    store = mlstore.open_store()
+    champion = store.with_alias(NAME, CHAMPION)
+    assert champion is not None
+    member = next((store.folder_of(champion) / "artifacts" / "members").iterdir())
+    member.write_bytes(member.read_bytes()[:-1])
+    found, is_new = registered(small)
+    assert (found.version, found.role, is_new) == (2, "champion", True)
+
+
+def test_a_model_that_would_score_otherwise_once_shipped_is_not_registered(small: Small):
+    ours = register.read_trained(small.source)
+    spec = dict(ours.model.spec) | {"tree_weight": ours.model.tree_weight / 2}
+    texts = [(ours.training / "members" / member["file"]).read_text() for member in spec["members"]]
+    other = replace(ours, model=scorer.Model(spec, texts))
+    with pytest.raises(register.UserError, match="scores differently"):
+        register.register(small.source, other, mlstore.open_store())
+    assert mlstore.open_store().versions(NAME) == []
+
+
+def registration_of(small: Small) -> Registration:
+    found, is_new = registered(small)
+    assert not is_new
+    return found
+
+
+def test_the_run_tells_parameters_figures_with_intervals_plots_data_and_code(champion_there: Small):
+    found = registration_of(champion_there)
+    run = mlstore.open_store().client.get_run(found.run_id)
+    assert run.data.params["time.horizon_days"] == "60"
+    assert run.data.params["train.members"] == "3"
+    assert run.data.params["model.n_churned_clients"] == "20"
+    metrics = read_json(champion_there.source.output / "evaluate" / "churn" / "metrics.json")
+    brier = metrics["test"]["model"]["brier"]
+    assert [run.data.metrics[f"test.model.brier{end}"] for end in ("", "_low", "_high")] == [brier["value"], brier["low"], brier["high"]]
+    assert run.data.tags["data_version"] == register.data_version(champion_there.source)
+    assert re.fullmatch(r"[0-9a-f]{40}(\+[0-9a-f]{12})?|sha256:[0-9a-f]{64}", run.data.tags["code_version"])
+    artifacts = {item.path for item in mlstore.open_store().client.list_artifacts(found.run_id)}
+    assert artifacts == {"plots", "metrics.json", "model_card.md"}
+    assert {item.path for item in mlstore.open_store().client.list_artifacts(found.run_id, "plots")} >= {
+        "plots/gain.png",
+        "plots/calibration.png",
+    }
+
+
+def test_a_version_ships_one_file_of_code_texts_and_numbers_and_exact_requirements(champion_there: Small):
+    store = mlstore.open_store()
+    champion = store.with_alias(NAME, CHAMPION)
+    assert champion is not None
+    folder = store.folder_of(champion)
+    kinds = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    assert kinds == {".py", ".json", ".txt", ".yaml", ""}
+    assert [path.name for path in folder.rglob("*.py")] == ["scorer.py"]
+    lock = Path(register.__file__).parents[1].joinpath("requirements.lock").read_text(encoding="utf-8")
+    required = (folder / "requirements.txt").read_text().split()
+    assert [line.partition("==")[0] for line in required] == ["lightgbm", "numpy", "pandas", "mlflow"]
+    assert all(f"{line} " in lock for line in required)
+    described = yaml.safe_load((folder / "MLmodel").read_text())
+    assert described["metadata"]["model_hash"] == champion.model_hash
+    inputs = json.loads(described["signature"]["inputs"])
+    assert {column["type"] for column in inputs} == {"double"}
+    assert [column["name"] for column in inputs] == list(register.read_trained_model(champion_there.source).columns)
+
+
+def test_no_client_is_named_in_the_registry(champion_there: Small):
+    snapshots = pq.read_table(champion_there.source.output / "snapshot" / "snapshots.parquet")
+    assert "client-29" in snapshots["client_id"].to_pylist()
+    searched = [path for path in (champion_there.root / ".mlflow").rglob("*") if path.is_file()]
+    assert {path.name for path in searched} >= {"mlflow.db", "metrics.json", "MLmodel", "input_example.json"}
+    for path in searched:
+        content = path.read_bytes()
+        assert b"client-29" not in content
+        assert STRANGE_IDS[5].encode() not in content
+
+
+@pytest.mark.parametrize(
+    ("low", "flag"), [(0.001, "yes"), (0.0, "no"), (-0.02, "no"), (None, "unknown")], ids=["above", "at zero", "below", "undefined"]
+)
+def test_beating_recency_takes_the_whole_interval(low: float | None, flag: str):
+    assert register.beats_recency({"test": {"model_minus_recency": {"auc": {"value": 0.02, "low": low, "high": 0.05}}}}) == flag
+
+
+def test_a_champion_that_does_not_beat_recency_is_flagged(small: Small):
+    path = small.source.output / "evaluate" / "churn" / "metrics.json"
+    metrics = read_json(path)
+    metrics["test"]["model_minus_recency"]["auc"] = {"value": 0.0, "low": -0.01, "high": 0.01}
+    write_json(path, metrics)
+    found, _ = registered(small)
+    assert (found.role, found.beats_recency) == ("champion", "no")
+    store = mlstore.open_store()
+    champion = store.with_alias(NAME, CHAMPION)
+    assert champion is not None
+    assert champion.tags["beats_recency"] == "no"
+    assert "does not beat the recency rule" in store.client.get_model_version(NAME, "1").description
+
+
+def test_equal_data_have_an_equal_version_and_other_data_another(small: Small):
+    table = small.source.output / "validate" / "interactions.parquet"
+    before = register.data_version(small.source)
+    table.touch()
+    assert register.data_version(small.source) == before
+    (table.parent / "clients.parquet").write_bytes(table.read_bytes())
+    assert register.data_version(small.source) != before
+
+
+def test_the_code_has_a_version_without_git_too(tmp_path: Path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "scorer.py").write_text("one = 1\n")
+    first = register.code_version(tmp_path)
+    (tmp_path / "models" / "scorer.py").write_text("one = 2\n")
+    assert first.startswith("sha256:")
+    assert register.code_version(tmp_path) != first

@@ -1,0 +1,53 @@
+"""Status: what a newcomer sees of a project before, between and after the runs."""
+
+import pytest
+from small_business import Small
+
+from pipeline import mlstore, score, status
+
+
+def told(small: Small, capsys: pytest.CaptureFixture[str]) -> str:
+    status.status(small.source)
+    return capsys.readouterr().out
+
+
+def test_it_tells_data_last_run_champion_and_scores(champion_there: Small, capsys: pytest.CaptureFixture[str]):
+    score.score(champion_there.source, None)
+    lines = told(champion_there, capsys)
+    assert "exported 2024-06-15 12:00:00 (Asia/Jerusalem)" in lines
+    assert "interactions        3,578 rows, newest 2024-06-14" in lines
+    assert "  ingest        not run yet" in lines
+    assert "champion clientfit-alpha version 1, registered 20" in lines
+    assert "  auc                 1.000 [1.000, 1.000]" in lines
+    assert "scores for 2024-06-15: 61 clients (40 eligible, 2 gone, 18 silent, 1 too_new)" in lines
+
+
+def test_before_any_run_it_tells_what_to_do(small: Small, capsys: pytest.CaptureFixture[str]):
+    (small.source.output / "validate" / "interactions.parquet").unlink()
+    (small.root / ".mlflow" / "mlflow.db").unlink()
+    lines = told(small, capsys)
+    assert "no canonical tables yet: run `make train`" in lines
+    assert "no registry yet: run `make train`" in lines
+    assert "no scores yet: run `make score`" in lines
+    assert not (small.root / ".mlflow" / "mlflow.db").exists(), "looking makes nothing"
+
+
+def test_without_a_champion_it_says_so(small: Small, capsys: pytest.CaptureFixture[str]):
+    assert "no champion named clientfit-alpha yet: run `make train`" in told(small, capsys)
+
+
+def test_other_data_than_the_champions_and_lost_files_are_noticed(champion_there: Small, capsys: pytest.CaptureFixture[str]):
+    added = champion_there.source.output / "validate" / "payments.parquet"
+    added.write_bytes((champion_there.source.output / "validate" / "interactions.parquet").read_bytes())
+    try:
+        assert "trained on other data than stand here now" in told(champion_there, capsys)
+    finally:
+        added.unlink()
+    champion = mlstore.open_store().with_alias("clientfit-alpha", mlstore.CHAMPION)
+    assert champion is not None
+    folder = mlstore.open_store().folder_of(champion)
+    moved = folder.rename(folder.with_name("moved"))
+    try:
+        assert "its files are gone or differ from the registry" in told(champion_there, capsys)
+    finally:
+        moved.rename(folder)
