@@ -158,3 +158,14 @@ def test_make_names_a_missing_client_and_source(trained):
         assert done.returncode != 0
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_notebook_runs_on_what_the_line_wrote(trained):
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(trained / "notebooks/portfolio.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(trained)}}).execute()
+    printed = "".join(str(cell.get("outputs", "")) for cell in notebook.cells)
+    assert "rows_in" in printed
+    assert "model_minus_recency" in printed
