@@ -10,6 +10,7 @@ data/<source>/ingest/
 Bad values are only noted here, and judged by validate. What stops the run: a file that cannot be read exactly, and a broken contract.
 """
 
+import re
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,13 @@ def _check_spec(source: Source) -> None:
                 found=f"date_formats: {text}",
                 wanted="formats such as %d/%m/%Y or %d.%m.%Y %H:%M, without an offset (%z)",
                 cure="correct it; ISO 8601 needs no declaration, and times with an offset of another shape are converted in the .sql",
+            )
+    for name, raw in source.spec.files.items():
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise UserError(where, found=f"files.{name}", wanted="names of lower-case letters, digits and _", cure="rename the raw table")
+        if raw.delimiter in '"\r\n':
+            raise UserError(
+                where, found=f"files.{name}.delimiter: {raw.delimiter!r}", wanted='a sign such as ";" or "\\t"', cure="correct it"
             )
     numbers = source.spec.numbers
     if numbers.decimal == numbers.thousands:
@@ -145,7 +153,7 @@ def _finish(file: RawFileFacts, text: RawText) -> None:
 
 def _print(files: list[RawFileFacts], notes: dict[str, Any]) -> None:
     for file in files:
-        console.print(f"{file.path}: {file.n_rows + file.n_ragged:,} rows of {file.raw}")
+        console.print(f"{file.path}: {file.n_rows + file.n_ragged:,} rows of {file.raw}", markup=False)
         said = [f"{file.n_ragged:,} not as wide as the header"] if file.n_ragged else []
         said += [f"{file.n_blank_lines:,} blank lines"] if file.n_blank_lines else []
         said += [f"columns not read: {', '.join(file.ignored_columns)}"] if file.ignored_columns else []

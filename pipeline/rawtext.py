@@ -358,7 +358,7 @@ def _record(values: list[str], delimiter: str) -> str:
 def _open_parquet(path: Path, raw: RawFile) -> RawText:
     """A Parquet file: text stays text, typed columns stay typed; a row's line is its number, from 1."""
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)  # where the writer left checksums
     except (pa.ArrowException, OSError) as problem:
         raise _damaged(path, problem) from problem
     header = file.schema_arrow.names

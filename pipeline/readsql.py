@@ -49,7 +49,10 @@ def reading_sql(relation: str, table: Table, types: dict[str, str], source: Sour
     In three layers, so that no pattern is tried twice: what shape a text has, then its value, then whether it could be read.
     """
     shapes, values = ["*"], ["*"]
-    outputs = [_rows(types["_row"]), "_set_aside::varchar as _set_aside" if "_set_aside" in types else "null::varchar as _set_aside"]
+    outputs = [
+        _rows(types["_row"]),
+        "nullif(trim(_set_aside::varchar), '') as _set_aside" if "_set_aside" in types else "null::varchar as _set_aside",
+    ]
     for column in wanted_columns(table):
         if column.name not in types:
             continue

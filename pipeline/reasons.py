@@ -107,12 +107,14 @@ def opposes(column: Column, *, raises: bool, value: float, usual: float) -> bool
     """Whether the words for this direction would contradict the value.
 
     By the column's stated direction they call the value large or small: large must lie above the yardstick, small must not. The yardstick
-    is the column's own, 1 (as usual for this client) for a ratio, else the portfolio's usual value.
+    is the column's own, 1 (as usual for this client) for a ratio, else the portfolio's usual value. A column whose direction is stated for
+    the other target alone has its words written for that one.
     """
-    if column.churn == 0 or not math.isfinite(value):
+    direction = column.churn or column.misfit
+    if direction == 0 or not math.isfinite(value):
         return False
     yardstick = column.yardstick if column.yardstick is not None else 1.0 if column.unit == RATIO else usual
-    calls_it_large = (column.churn > 0) == raises
+    calls_it_large = (direction > 0) == raises
     return value <= yardstick if calls_it_large else value > yardstick
 
 

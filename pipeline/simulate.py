@@ -332,7 +332,8 @@ def _contacts(settings: Simulate, world: World, topic: Topic, bustle: Floats, bu
     counts = random.poisson(topic.per_week(world) * bustle)
     client, week = np.repeat(np.argwhere(counts > 0), counts[counts > 0], axis=0).T
     type_ = np.array(topic.types)[random.integers(0, len(topic.types), len(client))]
-    share = np.clip(world["evenings"][client, 0] + 0.55 * world["pressure"][client, week], 0, 0.9)
+    pressed = 0.6 * world["pressure"][client, week] + 0.08 * world["disaffection"][client, week]
+    share = np.clip(world["evenings"][client, 0] + pressed, 0, 0.9)
     is_off = (random.random(len(client)) < share) & (topic.direction == "In") & (type_ != "Portal")
     day, minute = _clock(random, world.first_day + 7 * week, is_off, business_days)
     minutes = random.gamma(2, max(topic.minutes, 1) / 2, len(client)).round().astype(np.int64) + 1

@@ -1,4 +1,4 @@
-"""What a business's files hold that no test file does: each kind of fault stops the run with its cure, is quarantined, or is read exactly."""
+"""Faults as real files have them: each stops the run with its cure, is quarantined with its reason, or is read exactly."""
 
 import gzip
 import io
@@ -35,7 +35,9 @@ TAKEN = "SELECT _row, interaction_id, client_id, occurred_at, kind FROM lines"
         ),
         pytest.param(WHOLE.replace("occurred_at", "client_id"), ["line 1", "missing: occurred_at"], id="renamed into a repeated column"),
         pytest.param(
-            f"{HEAD},client_id\ni1,c1,2024-01-01,order,c1\n", ["column client_id more than once", "leave the column out"], id="repeated column"
+            f"{HEAD},client_id\ni1,c1,2024-01-01,order,c1\n",
+            ["column client_id more than once", "leave the column out"],
+            id="repeated column",
         ),
         pytest.param(WHOLE.replace(",", ";"), ["columns separated by ';'", 'declare `delimiter: ";"`'], id="semicolon undeclared"),
         pytest.param(WHOLE.replace(",", "\t"), ["columns separated by '\\t'", 'declare `delimiter: "\\t"`'], id="tab undeclared"),
@@ -49,9 +51,17 @@ TAKEN = "SELECT _row, interaction_id, client_id, occurred_at, kind FROM lines"
             ["interactions.csv, line 3", "byte 0xFF at offset 75, which is not UTF-8", "declare `encoding:`"],
             id="invalid byte",
         ),
-        pytest.param(f"{HEAD}\n{GOOD}i3,c1,2024-01-0", ["interactions.csv, line 4", "3 of 4 values", "the file is cut short"], id="truncated last line"),
-        pytest.param(f'{HEAD}\ni1,"c1,2024-01-01,order\n{GOOD}', ["interactions.csv, line 2", "a quote that is never closed"], id="unclosed quote"),
-        pytest.param(f'{HEAD}\n{GOOD}i3,c1,2024-01-03,"ord', ["interactions.csv, line 4", "a quote that is never closed"], id="unclosed last quote"),
+        pytest.param(
+            f"{HEAD}\n{GOOD}i3,c1,2024-01-0",
+            ["interactions.csv, line 4", "3 of 4 values", "the file is cut short"],
+            id="truncated last line",
+        ),
+        pytest.param(
+            f'{HEAD}\ni1,"c1,2024-01-01,order\n{GOOD}', ["interactions.csv, line 2", "a quote that is never closed"], id="unclosed quote"
+        ),
+        pytest.param(
+            f'{HEAD}\n{GOOD}i3,c1,2024-01-03,"ord', ["interactions.csv, line 4", "a quote that is never closed"], id="unclosed last quote"
+        ),
         pytest.param(f'{HEAD}\ni1,"c"1,2024-01-01,order\n', ["interactions.csv, line 2", "text after a closing quote"], id="quote inside"),
         pytest.param(WHOLE.replace("c2", "c\0"), ["interactions.csv, line 3", "a NUL character"], id="NUL"),
         pytest.param(
@@ -60,7 +70,9 @@ TAKEN = "SELECT _row, interaction_id, client_id, occurred_at, kind FROM lines"
             id="ambiguous date",
         ),
         pytest.param(
-            WHOLE.replace("order", "purchase").replace("message", "mail"), ["all 2 rows of interactions are bad: unknown_kind 2", "line 2"], id="all bad"
+            WHOLE.replace("order", "purchase").replace("message", "mail"),
+            ["all 2 rows of interactions are bad: unknown_kind 2", "line 2"],
+            id="all bad",
         ),
         pytest.param(f"{HEAD}\ni1;c1;2024;order\ni2;c2;2024;order\n", ["not one row as wide as the header", "delimiter"], id="all ragged"),
     ],
@@ -75,6 +87,17 @@ def test_a_file_that_cannot_be_read_exactly_stops_the_run_with_its_cure(tmp_path
     left = {path.name for path in found.folder.rglob("*")} if found.folder.exists() else set()
     assert "account.json" not in left
     assert not any(name.startswith(".") for name in left)  # nothing half-written
+
+
+def test_the_command_ends_with_exit_code_2_and_three_lines_on_stderr(tmp_path):
+    found = run_in_processes(tmp_path, write_source(tmp_path, {"interactions.csv": HEBREW.encode("windows-1255")}))
+    assert found.code == 2
+    assert found.out == "source shop\n"
+    first, *lines = found.err.splitlines()
+    assert first.startswith("error: ")
+    assert first.endswith("interactions.csv, line 2")
+    assert [line.split(":")[0].strip() for line in lines] == ["found", "wanted", "cure"]
+    assert not found.folder.exists() or not list(found.folder.iterdir())
 
 
 def test_a_gzip_file_cut_short_stops_the_run(tmp_path):
@@ -108,17 +131,27 @@ def test_a_corrupt_parquet_file_stops_the_run(tmp_path, fault):
 @pytest.mark.parametrize(
     ("sql", "changes", "words"),
     [
-        pytest.param("SELECT _row, interaction_id, client_id, kind FROM lines", {}, ["without occurred_at", "add it to the SELECT"], id="required column"),
-        pytest.param(f"SELECT *, 'x' AS mood FROM ({TAKEN})", {}, ["unknown column mood", "channel"], id="unknown column"),
+        pytest.param(
+            "SELECT _row, interaction_id, client_id, kind FROM lines",
+            {},
+            ["without occurred_at", "add it to the SELECT"],
+            id="required column",
+        ),
+        pytest.param(TAKEN.replace("kind", "kind, kind AS mood"), {}, ["unknown column mood", "channel"], id="unknown column"),
         pytest.param(TAKEN.replace("_row, ", ""), {}, ["no column _row", "list(_row) where rows are grouped"], id="no _row"),
         pytest.param(TAKEN.replace("_row,", "_row + 1000000 AS _row,"), {}, ["is no raw row", "do not compute it"], id="_row computed"),
         pytest.param(TAKEN.replace("_row,", "_row::double AS _row,"), {}, ["_row of type DOUBLE"], id="_row of another type"),
         pytest.param(TAKEN.replace("kind", "knd"), {}, ['"knd"', "lines (_row, interaction_id"], id="SQL error"),
-        pytest.param(TAKEN.replace("SELECT", "SELECT CAST(kind AS INT) AS text,"), {}, ["interactions.sql", "order"], id="SQL error at run time"),
+        pytest.param(
+            TAKEN.replace("SELECT", "SELECT CAST(kind AS INT) AS text,"), {}, ["interactions.sql", "order"], id="SQL error at run time"
+        ),
         pytest.param(f"{TAKEN}; SELECT 1", {}, ["2 statements"], id="two statements"),
         pytest.param("CREATE TABLE x AS SELECT 1", {}, ["no SELECT"], id="no SELECT"),
         pytest.param(
-            f"{TAKEN} WHERE kind = 'order'", {}, ["1 of 2 rows of lines are in no table; first: lines.csv, line 3", "_set_aside"], id="rows lost"
+            f"{TAKEN} WHERE kind = 'order'",
+            {},
+            ["1 of 2 rows of lines are in no table; first: lines.csv, line 3", "_set_aside"],
+            id="rows lost",
         ),
         pytest.param("SELECT * FROM read_csv('/etc/passwd')", {}, ["file system operations are disabled"], id="other files"),
         pytest.param("SELECT * FROM read_csv('lines.csv')", {}, ["file system operations are disabled"], id="own folder's files"),
@@ -126,9 +159,16 @@ def test_a_corrupt_parquet_file_stops_the_run(tmp_path, fault):
         pytest.param(TAKEN, {"numbers": {"decimal": ",", "thousands": ","}}, ["two different signs"], id="number format"),
         pytest.param(TAKEN, {"params": {"time": {"horizn_days": 3}}}, ["time.horizn_days = 3", "horizon_days"], id="unknown parameter"),
         pytest.param(TAKEN, {"exported": "2024-01-01"}, ["exported = '2024-01-01'"], id="unknown key"),
+        pytest.param(
+            TAKEN, {"files": {"../lines": as_they_are(path="lines.csv")}}, ["files.../lines", "rename the raw table"], id="table name"
+        ),
+        pytest.param(TAKEN, {"files": {"lines": as_they_are(path="lines.csv", delimiter='"')}}, ["files.lines.delimiter"], id="delimiter"),
         pytest.param(TAKEN, {"files": {"lines": as_they_are(path="none.csv")}}, ["none.csv: no such file"], id="missing file"),
         pytest.param(
-            TAKEN, {"files": {"lines": as_they_are(path="lines.csv", encoding="windows-1256x")}}, ["encoding: windows-1256x"], id="unknown encoding"
+            TAKEN,
+            {"files": {"lines": as_they_are(path="lines.csv", encoding="windows-1256x")}},
+            ["encoding: windows-1256x"],
+            id="unknown encoding",
         ),
     ],
 )
@@ -171,7 +211,10 @@ def test_two_declared_formats_that_contradict_each_other_stop_the_run(tmp_path):
             f"x,{HEAD},x\n" + GOOD.replace("i", "1,i").replace("\n", ",9\n"), {}, "columns not read: x, x", id="extra and repeated columns"
         ),
         pytest.param(
-            "kind,occurred_at,client_id,interaction_id\norder,2024-01-01 10:00,c1,i1\nmessage,2024-01-02 11:00,c2,i2\n", {}, "", id="permuted columns"
+            "kind,occurred_at,client_id,interaction_id\norder,2024-01-01 10:00,c1,i1\nmessage,2024-01-02 11:00,c2,i2\n",
+            {},
+            "",
+            id="permuted columns",
         ),
         pytest.param(WHOLE.replace(",", ";"), {"files": {"interactions": as_they_are(delimiter=";")}}, "", id="semicolon"),
         pytest.param(WHOLE.replace(",", "\t"), {"files": {"interactions": as_they_are(delimiter="\t")}}, "", id="tab"),
@@ -181,7 +224,9 @@ def test_two_declared_formats_that_contradict_each_other_stop_the_run(tmp_path):
 def test_the_same_rows_come_out_of_every_way_to_write_them(tmp_path, raw, changes, said):
     found = raw_run(tmp_path, {"interactions.csv": raw}, **changes)
     assert found.code == 0, found.err
-    assert [(*row[:2], row[2].isoformat(), row[3]) for row in found.rows("interactions", "interaction_id", "client_id", "occurred_at", "kind")] == [
+    assert [
+        (*row[:2], row[2].isoformat(), row[3]) for row in found.rows("interactions", "interaction_id", "client_id", "occurred_at", "kind")
+    ] == [
         ("i1", "c1", "2024-01-01T08:00:00+00:00", "order"),
         ("i2", "c2", "2024-01-02T09:00:00+00:00", "message"),
     ]
@@ -189,7 +234,9 @@ def test_the_same_rows_come_out_of_every_way_to_write_them(tmp_path, raw, change
 
 
 def test_windows_1255_is_exact_where_it_is_declared(tmp_path):
-    found = raw_run(tmp_path, {"interactions.csv": HEBREW.encode("windows-1255")}, files={"interactions": as_they_are(encoding="windows-1255")})
+    found = raw_run(
+        tmp_path, {"interactions.csv": HEBREW.encode("windows-1255")}, files={"interactions": as_they_are(encoding="windows-1255")}
+    )
     assert found.rows("interactions", "client_id") == [("c2",), ("דנה כהן",)]
 
 
@@ -199,7 +246,22 @@ def test_a_header_alone_is_no_rows(tmp_path):
     assert found.rows("interactions", "interaction_id") == found.rows("clients", "client_id") == []
 
 
-STRANGE = ["00123", "1e5", "NA", "null", "TRUE", "-7", "=1+1", "a,b", 'say "so"', "דנה", "two\nlines", " padded ", "it's", "'); DROP TABLE lines; --"]
+STRANGE = [
+    "00123",
+    "1e5",
+    "NA",
+    "null",
+    "TRUE",
+    "-7",
+    "=1+1",
+    "a,b",
+    'say "so"',
+    "דנה",
+    "two\nlines",
+    " padded ",
+    "it's",
+    "'); DROP TABLE lines; --",
+]
 
 
 def test_ids_stay_as_they_are_written(tmp_path):
@@ -215,7 +277,10 @@ def test_a_parquet_file_keeps_its_types_and_its_texts(tmp_path):
     rows = ROWS | {"occurred_at": pa.array([1704096000, 1704182400], pa.timestamp("s"))}
     found = raw_run(tmp_path, {"a.parquet": parquet(**rows)}, **PARQUET)
     assert found.ids() == ["00123", "1e5"]
-    assert [row[0].isoformat() for row in found.rows("interactions", "occurred_at")] == ["2024-01-01T06:00:00+00:00", "2024-01-02T06:00:00+00:00"]
+    assert [row[0].isoformat() for row in found.rows("interactions", "occurred_at")] == [
+        "2024-01-01T06:00:00+00:00",
+        "2024-01-02T06:00:00+00:00",
+    ]
 
 
 # ---- what is quarantined ------------------------------------------------------------------------------------------------------------

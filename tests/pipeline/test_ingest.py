@@ -13,8 +13,8 @@ LINES = {"files": {"lines": {"path": "lines*.csv", "columns": {"No": "no", "Clie
 FIRST = "No,Client,At,Price\nA,c1,2024-01-01 10:00,1.10\nA,c1,2024-01-01 10:00,1.10\nB,,2024-01-02 10:00,2\n"
 SECOND = "No,Client,At,Price\nA,c1,2024-01-01 10:05,3\n"
 ORDERS = """
-SELECT list(_row) AS _row, if(client = '', 'no client', NULL) AS _set_aside, no AS interaction_id, client AS client_id, min(happened) AS occurred_at,
-  'order' AS kind
+SELECT list(_row) AS _row, if(client = '', 'no client', NULL) AS _set_aside, no AS interaction_id, client AS client_id,
+  min(happened) AS occurred_at, 'order' AS kind
 FROM lines GROUP BY no, client;  -- a closing semicolon does no harm
 """
 
@@ -33,7 +33,10 @@ def one(tmp_path, occurred_at: str, **changes):
 
 
 def test_a_row_made_of_several_names_them_all_by_file_and_line(tmp_path):
-    rows = {row["interaction_id"]: row for row in candidates(tmp_path, {"lines1.csv": FIRST, "lines2.csv": SECOND}, {"interactions": ORDERS}, **LINES)}
+    rows = {
+        row["interaction_id"]: row
+        for row in candidates(tmp_path, {"lines1.csv": FIRST, "lines2.csv": SECOND}, {"interactions": ORDERS}, **LINES)
+    }
     assert rows["A"]["_rows"] == [10_000_000_002, 10_000_000_003, 20_000_000_002]
     assert rows["A"]["_row"] == 10_000_000_002
     assert (rows["B"]["_row"], rows["B"]["_rows"], rows["B"]["_set_aside"]) == (10_000_000_004, None, "no client")
@@ -66,7 +69,17 @@ def test_what_instant_a_text_means(tmp_path, text, instant):
 
 @pytest.mark.parametrize(
     "text",
-    ["2024-1-1", "20240101", "2024-02-30", "2024-01-01 10", "2024-01-01 25:00", "2024-01-01 10:00:61", "2024-01-01T10:00+15:00", "1704103200", "now"],
+    [
+        "2024-1-1",
+        "20240101",
+        "2024-02-30",
+        "2024-01-01 10",
+        "2024-01-01 25:00",
+        "2024-01-01 10:00:61",
+        "2024-01-01T10:00+15:00",
+        "1704103200",
+        "now",
+    ],
 )
 def test_what_is_no_instant(tmp_path, text):
     found = one(tmp_path, text)
@@ -74,10 +87,16 @@ def test_what_is_no_instant(tmp_path, text):
 
 
 def test_the_clocks_are_local_days(tmp_path):
-    raw = {"interactions.csv": f"{HEAD},recorded_at\ni1,c1,2024-01-01T22:30:00Z,order,2024-01-02T21:59:59Z\ni2,c1,2024-01-01T21:30:00Z,order,\n"}
+    raw = {
+        "interactions.csv": f"{HEAD},recorded_at\ni1,c1,2024-01-01T22:30:00Z,order,2024-01-02T21:59:59Z\ni2,c1,2024-01-01T21:30:00Z,order,\n"
+    }
     late, punctual = candidates(tmp_path, raw, files={"interactions": as_they_are(*HEAD.split(","), "recorded_at")})
     assert (str(to_date(late["day"])), str(to_date(late["known"])), late["local_us"]) == ("2024-01-02", "2024-01-02", 1_800_000_000)
-    assert (str(to_date(punctual["day"])), punctual["known"], punctual["recorded_at"]) == ("2024-01-01", punctual["day"], punctual["occurred_at"])
+    assert (str(to_date(punctual["day"])), punctual["known"], punctual["recorded_at"]) == (
+        "2024-01-01",
+        punctual["day"],
+        punctual["occurred_at"],
+    )
 
 
 def test_a_day_that_begins_in_a_gap_begins_when_the_gap_ends(tmp_path):
@@ -137,7 +156,14 @@ def test_clients_with_full_history_must_say_when_each_version_was_recorded(tmp_p
 
 
 def test_rows_set_aside_are_not_judged(tmp_path):
-    sql = {"interactions": ORDERS.replace("min(happened) AS occurred_at", "if(client = '', '03/04/2024', min(happened)) AS occurred_at")}
+    unsure = "if(client = '', '03/04/2024', min(happened)) AS occurred_at"
+    sql = {"interactions": ORDERS.replace("min(happened) AS occurred_at", unsure)}
     found = raw_run(tmp_path, {"lines1.csv": FIRST}, sql, **LINES)
     assert found.code == 0, found.err
-    assert found.account["raw"]["lines"] == {"rows_in": 3, "used": 2, "set_aside": {"no client": 1}, "quarantined": {}, "exact_duplicates": 0}
+    assert found.account["raw"]["lines"] == {
+        "rows_in": 3,
+        "used": 2,
+        "set_aside": {"no client": 1},
+        "quarantined": {},
+        "exact_duplicates": 0,
+    }

@@ -143,6 +143,12 @@ def test_words_oppose_what_they_show(column: str, raises: bool, value: float, is
     assert opposes(declared[column], raises=raises, value=value, usual=usual[column]) is is_opposed
 
 
+def test_words_written_for_the_other_target_are_held_to_its_direction():
+    of_misfit = replace(COLUMNS["complaints"], churn=0, misfit=1)
+    assert opposes(of_misfit, raises=True, value=1.0, usual=2.0)
+    assert not opposes(of_misfit, raises=True, value=3.0, usual=2.0)
+
+
 def test_places_without_a_reason_are_null():
     table = as_columns([[Reason("criticism", 0.9, None)], []], "churn", places=2)
     assert table.to_dict(orient="list") == {

@@ -21,7 +21,10 @@ WITH_RECORDED = {"interactions": as_they_are(*RECORDED.split(","))}
 def shown(found, table: str, *columns: str) -> list[tuple[object, ...]]:
     """A canonical table's rows, days as dates without the year."""
     rows = found.rows(table, *columns)
-    return [tuple(str(to_date(cell))[5:] if name in DAYS and cell is not None else cell for name, cell in zip(columns, row, strict=True)) for row in rows]
+    return [
+        tuple(str(to_date(cell))[5:] if name in DAYS and cell is not None else cell for name, cell in zip(columns, row, strict=True))
+        for row in rows
+    ]
 
 
 DAYS = ("day", "known", "superseded")
@@ -68,7 +71,9 @@ i4,c1,2024-01-03 10:00,order,2024-01-01 10:00
 
 
 AGREEMENTS = "agreement_id,client_id,signed_on,starts_on,ends_on,monthly_value,renews"
-AGREEMENT_ROWS = f"{AGREEMENTS}\na1,c1,2024-01-10,2024-02-01,2025-01-31,100,yes\na2,c1,2024-01-11,2024-02-01,,,\na3,c1,2024-06-01,2024-07-01,,5,\n"
+AGREEMENT_ROWS = (
+    f"{AGREEMENTS}\na1,c1,2024-01-10,2024-02-01,2025-01-31,100,yes\na2,c1,2024-01-11,2024-02-01,,,\na3,c1,2024-06-01,2024-07-01,,5,\n"
+)
 
 
 def agreements(tmp_path, **tables):
@@ -97,7 +102,10 @@ def test_no_history_is_the_default(tmp_path):
 
 def test_a_column_declared_immutable_is_known_from_the_start(tmp_path):
     found = agreements(tmp_path, agreements={"history": "none", "immutable": ["ends_on", "renews"]})
-    assert found[:2] == [("a1", "2024-02-01", "2025-01-31", None, "01-10", "06-01"), ("a1", "2024-02-01", "2025-01-31", 10_000, "06-01", None)]
+    assert found[:2] == [
+        ("a1", "2024-02-01", "2025-01-31", None, "01-10", "06-01"),
+        ("a1", "2024-02-01", "2025-01-31", 10_000, "06-01", None),
+    ]
 
 
 def test_with_full_history_a_row_is_what_its_versions_say(tmp_path):
@@ -147,8 +155,8 @@ C,c2,2024-01-04,wish
 D,c1,2024-01-05,note
 D,c1
 """
-GROUPED = """SELECT list(_row) AS _row, if(bool_and(kind = 'note'), 'internal note', NULL) AS _set_aside, no AS interaction_id, max(client) AS client_id,
-  min(happened) AS occurred_at, min(kind) AS kind FROM lines GROUP BY no"""
+GROUPED = """SELECT list(_row) AS _row, if(bool_and(kind = 'note'), 'internal note', NULL) AS _set_aside, no AS interaction_id,
+  max(client) AS client_id, min(happened) AS occurred_at, min(kind) AS kind FROM lines GROUP BY no"""
 NAMED = "SELECT _row, if(client = '', 'no client', NULL) AS _set_aside, client AS client_id FROM lines"
 
 
@@ -251,12 +259,13 @@ def test_a_failing_row_is_told_by_its_number():
 
 
 def test_a_check_that_crashes_is_no_bad_data():
-    with pytest.raises(CheckCrashedError, match="the check itself failed, the data may be good: endings: expect_column_values_to_be_between"):
+    with pytest.raises(
+        CheckCrashedError, match="the check itself failed, the data may be good: endings: expect_column_values_to_be_between"
+    ):
         checked(pa.table(WHOLE | {"decided_on": pa.array(["x", "y", "z"])}))
-    with pytest.raises(CheckCrashedError, match="client_id"):
-        checked(pa.table({name: values for name, values in WHOLE.items() if name != "client_id"}))
 
 
 def test_a_table_of_another_shape_is_a_broken_contract():
-    with pytest.raises(UserError, match="the table fails as a whole"):
-        checked(pa.table(WHOLE | {"mood": pa.array(["x", "y", "z"])}))
+    for other in (WHOLE | {"mood": pa.array(["x", "y", "z"])}, {name: values for name, values in WHOLE.items() if name != "client_id"}):
+        with pytest.raises(UserError, match="the table fails as a whole"):
+            checked(pa.table(other))
