@@ -171,11 +171,11 @@ def fit_bag(rows: Rows, columns: Sequence[str], *, signs: Mapping[str, int], sig
         ridge, ridge_reason = choose_ridge(inputs, rows, recipe)
         start = inputs.fit(np.ones(len(rows.label)), ridge, None)
         drawn = draw_clients(rows, recipe)
-        booked = _booked(rows, sign)
+        booked = _booked(rows)
 
         def fit_member(place: int) -> tuple[str, dict[str, Any]]:
             weight = drawn[place][rows.client].astype(np.float64)
-            text = _fit_trees(booked, rows, weight, size=size, seed=recipe.seed + place)
+            text = _fit_trees(booked, rows, weight, sign=sign, size=size, seed=recipe.seed + place)
             return text, {"file": f"member_{place:02d}.txt", "sha256": text_hash(text)} | inputs.member(weight, ridge, start)
 
         with ThreadPoolExecutor(WORKERS) as workers:
@@ -220,14 +220,14 @@ def draw_clients(rows: Rows, recipe: Recipe) -> Ints:
 # ---- trees ------------------------------------------------------------------------------------------------------------------------
 
 
-def _booked(rows: Rows, sign: Ints) -> lgb.Dataset:
+def _booked(rows: Rows) -> lgb.Dataset:
     """All training rows, binned once for all members."""
     parameters = {"max_bin": 127, "min_data_in_bin": 3, "feature_pre_filter": False, "verbosity": -1, "num_threads": THREADS}
-    dataset = lgb.Dataset(rows.values, label=rows.label, params=parameters | {"monotone_constraints": sign.tolist()}, free_raw_data=False)
+    dataset = lgb.Dataset(rows.values, label=rows.label, params=parameters, free_raw_data=False)
     return dataset.construct()
 
 
-def _fit_trees(booked: lgb.Dataset, rows: Rows, weight: Floats, *, size: Size, seed: int) -> str:
+def _fit_trees(booked: lgb.Dataset, rows: Rows, weight: Floats, *, sign: Ints, size: Size, seed: int) -> str:
     """One member's trees on the rows of the drawn clients, as LightGBM's text."""
     chosen = np.flatnonzero(weight > 0)
     drawn = booked.subset(chosen.tolist())
@@ -235,6 +235,7 @@ def _fit_trees(booked: lgb.Dataset, rows: Rows, weight: Floats, *, size: Size, s
     rows_per_client = len(chosen) / max(len(np.unique(rows.client[chosen])), 1)
     parameters = {
         "objective": "binary",
+        "monotone_constraints": sign.tolist(),  # here, not with the data: there LightGBM takes them without a word and ignores them
         "learning_rate": LEARNING_RATE,
         "num_leaves": 2**DEPTH,
         "max_depth": DEPTH,

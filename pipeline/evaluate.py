@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 
 from models.backtest import TEST
@@ -41,10 +43,10 @@ BASELINES = {"recency": "recency_probability", "rfm": "rfm_probability"}
 WORDS = {
     "auc": "AUC",
     "average_precision": "average precision",
-    "brier": "Brier score (less is better)",
-    "lift_at_10_percent": "lift in the riskiest 10 %",
-    "calibration_slope": "calibration slope (ideal 1)",
-    "calibration_intercept": "calibration in the large (ideal 0)",
+    "brier": "Brier (0 is best)",
+    "lift_at_10_percent": "lift at 10 %",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "… in the large",
 }
 
 
@@ -149,19 +151,30 @@ def predictions_table(backtest: pd.DataFrame, target: str) -> pa.Table:
     return pa.Table.from_pandas(named, schema=PREDICTIONS, preserve_index=False).replace_schema_metadata(None)
 
 
-def told(found: Mapping[str, Any]) -> Table:
-    """The test period's figures as a table for the terminal."""
+PARTS = (
+    {"model": "model", "recency": "recency rule", "rfm": "windowed RFM"},
+    {"model_minus_recency": "model − recency", "model_minus_rfm": "model − RFM", "unseen_clients": "unseen clients"},
+)
+
+
+def told(found: Mapping[str, Any]) -> Group:
+    """The test period's figures for the terminal: what each does, and the paired differences; both fit in 90 columns."""
     test = found["test"]
     caption = (
         f"test: as_of {test['from']} to {test['until']}, {test['n_rows']:,} snapshots of {test['n_clients']:,} clients, "
-        f"{test['n_churned_clients']:,} of whom churned; in brackets: {INTERVAL[1] - INTERVAL[0]:.0f} % interval over clients"
+        f"{test['n_churned_clients']:,} of whom churned;\nin brackets: {INTERVAL[1] - INTERVAL[0]:.0f} % interval over clients; "
+        f"data {found['data_version'][:12]}"
     )
-    table = Table(caption=caption, caption_justify="left", pad_edge=False)
-    for heading in ("", "model", "recency rule", "windowed RFM", "model − recency", "model − RFM", "unseen clients"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    return Group(*(_part(test, headings) for headings in PARTS), caption)
+
+
+def _part(test: Mapping[str, Any], headings: Mapping[str, str]) -> Table:
+    table = Table(pad_edge=False, box=SIMPLE_HEAD)
+    table.add_column("", no_wrap=True, min_width=max(map(len, WORDS.values())))
+    for heading in headings.values():
+        table.add_column(heading, justify="right", no_wrap=True, min_width=23)
     for measure in MEASURES:
-        parts = ("model", "recency", "rfm", "model_minus_recency", "model_minus_rfm", "unseen_clients")
-        table.add_row(WORDS[measure], *(shown(test[part][measure], is_difference="minus" in part) for part in parts))
+        table.add_row(WORDS[measure], *(shown(test[part][measure], is_difference="minus" in part) for part in headings))
     return table
 
 

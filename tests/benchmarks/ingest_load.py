@@ -16,7 +16,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 LIMIT_GIB = 4
-CLIENTS = 50_000
+N_CLIENTS = 50_000
 BLOCK = 200_000
 SPEC = """
 description: generated
@@ -42,6 +42,7 @@ SELECT _row, CASE WHEN kind = 'note' THEN 'internal note' END AS _set_aside, id 
   happened_at AS occurred_at, channel, direction, kind, minutes AS duration_minutes, owner AS staff_id, logged AS recorded_at
 FROM crm
 """
+CLIENTS_SQL = "SELECT list(_row) AS _row, client AS client_id FROM crm GROUP BY client"
 STAGE = """
 import sys
 from pathlib import Path
@@ -65,7 +66,7 @@ def generate(path: Path, n_rows: int) -> None:
             late = random.random(n) < 0.3
             logged = at + (random.integers(60, 3_600, n) + late * random.integers(0, 20 * 86_400, n)).astype("timedelta64[s]")
             number = np.arange(begin, begin + n) - (random.random(n) < 0.05)  # the id of the row before: an amended row
-            client = random.integers(0, CLIENTS, n)
+            client = random.integers(0, N_CLIENTS, n)
             happened, recorded = np.datetime_as_string(at), np.datetime_as_string(logged)
             kind, owner, odd = kinds[random.integers(0, len(kinds), n)], owners[random.integers(0, len(owners), n)], random.random(n)
             happened = np.where(odd < 0.001, "2023-02-31", happened)
@@ -98,6 +99,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "source.yaml").write_text(SPEC, encoding="utf-8")
         (folder / "interactions.sql").write_text(SQL, encoding="utf-8")
+        (folder / "clients.sql").write_text(CLIENTS_SQL, encoding="utf-8")
         if not (folder / "crm.csv").exists():
             generate(folder / "crm.csv", asked.rows)
         size_gb = (folder / "crm.csv").stat().st_size / 1e9

@@ -77,7 +77,7 @@ def test_a_short_history_is_calibrated_out_of_bag_and_says_so(make_portfolio, co
 
 
 def test_probabilities_mean_what_they_say(make_portfolio, columns):
-    found = run(make_portfolio(n_clients=600, seed=3).rows, columns)
+    found = run(make_portfolio(n_clients=400, seed=3).rows, columns, origins=2)
     test = found.predictions[found.predictions["fold"] == TEST]
     assert test["probability"].mean() == pytest.approx(test["label"].mean(), abs=0.03)
 

@@ -149,11 +149,11 @@ def test_the_calibration_curve_has_bins_of_equal_size():
     assert (curve["low"] < curve["observed"]).all()
 
 
-def test_three_hundred_resamples_of_ten_thousand_rows_take_seconds():
+def test_intervals_of_ten_thousand_rows_take_seconds():
     random = np.random.default_rng(7)
     probability = random.random(10_000)
     label = (random.random(10_000) < probability).astype(float)
     clients = np.repeat(np.arange(2_500), 4)
     began = time.process_time()
-    figures(judged(label, clients, resamples=300), {"model": probability, "other": random.random(10_000)})
-    assert time.process_time() - began < 15  # two to three on an idle machine
+    figures(judged(label, clients, resamples=100), {"model": probability, "other": random.random(10_000)})
+    assert time.process_time() - began < 10  # one on an idle machine: 300 resamples take three

@@ -87,11 +87,10 @@ def test_what_is_no_instant(tmp_path, text):
 
 
 def test_the_clocks_are_local_days(tmp_path):
-    raw = {
-        "interactions.csv": f"{HEAD},recorded_at\ni1,c1,2024-01-01T22:30:00Z,order,2024-01-02T21:59:59Z\ni2,c1,2024-01-01T21:30:00Z,order,\n"
-    }
+    rows = "i1,c1,2024-01-01T22:30:00Z,order,2024-01-03T21:59:59Z\ni2,c1,2024-01-01T21:30:00Z,order,\n"
+    raw = {"interactions.csv": f"{HEAD},recorded_at\n{rows}"}
     late, punctual = candidates(tmp_path, raw, files={"interactions": as_they_are(*HEAD.split(","), "recorded_at")})
-    assert (str(to_date(late["day"])), str(to_date(late["known"])), late["local_us"]) == ("2024-01-02", "2024-01-02", 1_800_000_000)
+    assert (str(to_date(late["day"])), str(to_date(late["known"])), late["local_us"]) == ("2024-01-02", "2024-01-03", 1_800_000_000)
     assert (str(to_date(punctual["day"])), punctual["known"], punctual["recorded_at"]) == (
         "2024-01-01",
         punctual["day"],

@@ -4,12 +4,16 @@ The environment holds only what the model's own requirements need, at the versio
 no package index can be reached, the project's own packages are lent to it instead, without the repository, and the test says so.
 """
 
+import http.client
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import sysconfig
+import time
 import warnings
 from importlib.metadata import requires
 from pathlib import Path
@@ -104,3 +108,39 @@ def test_the_champion_scores_the_same_in_a_bare_environment(champion_there: Smal
     assert not told["order_matters"]
     ours = np.ascontiguousarray(model.predict(features).to_numpy())
     assert np.load(tmp_path / "scores.npy").tobytes() == ours.tobytes()
+
+
+@pytest.mark.nightly  # a server takes ten seconds and more to start
+def test_the_champion_serves_its_own_example_over_http(champion_there: Small):
+    champion = mlstore.open_store().with_alias("clientfit-alpha", mlstore.CHAMPION)
+    assert champion is not None
+    folder = mlstore.open_store().folder_of(champion)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder), "--env-manager", "local", "--port", str(port)]
+    found = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # where it looks for uvicorn
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen(command, start_new_session=True, stdout=quiet, stderr=quiet, env=os.environ | found)
+    try:
+        answer = json.loads(_asked(port, (folder / "serving_input_example.json").read_bytes()))
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    ours = register.read_trained_model(champion_there.source)
+    expected = ours.predict(register.input_example(ours))
+    assert [row["probability"] for row in answer["predictions"]] == expected["probability"].tolist()
+
+
+def _asked(port: int, body: bytes) -> bytes:
+    """The server's answer, once it is up."""
+    for _ in range(240):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+            return connection.getresponse().read()
+        except ConnectionError:
+            time.sleep(0.5)
+        finally:
+            connection.close()
+    pytest.fail("the server did not come up")

@@ -136,8 +136,8 @@ def test_the_manifest_holds_sums_versions_and_the_time(scored, champion_there: S
     assert set(table["data_version"].to_pylist()) == {register.data_version(champion_there.source)}
 
 
-def test_a_full_disk_leaves_the_earlier_scores_as_they_were(scored, champion_there: Small, monkeypatch: pytest.MonkeyPatch):
-    folder = scored[2]
+def test_a_full_disk_leaves_the_earlier_scores_as_they_were(scored, monkeypatch: pytest.MonkeyPatch):
+    table, _, folder = scored
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def full(*_: object) -> None:
@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_the_earlier_scores_as_they_were(scored, champion_the
 
     monkeypatch.setattr(score, "write_json", full)
     with pytest.raises(OSError, match="No space"):
-        score.score(champion_there.source, None)
+        score.write_scores(folder, table.slice(0, 3), {})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in folder.parent.glob(".as_of*")] == []
 

@@ -45,6 +45,9 @@ i2,c1,2024-01-02 10:00,order,2024-01-02 10:00
 i3,c1,2024-01-02 10:00,order,2024-01-04 09:00
 i3,c1,2024-01-02 10:00,message,2024-01-04 09:00
 i4,c1,2024-01-03 10:00,order,2024-01-01 10:00
+i5,c1,2024-01-04 10:00,order,2024-01-05 10:00
+i5,c1,2024-01-04 10:00,order,2024-01-07 10:00
+i5,c1,2024-01-04 10:00,message,2024-01-06 10:00
 """
     found = raw_run(tmp_path, {"interactions.csv": raw}, files=WITH_RECORDED)
     assert found.code == 0, found.err
@@ -56,16 +59,19 @@ i4,c1,2024-01-03 10:00,order,2024-01-01 10:00
         ("i3", "c1", "order", "01-02", "01-04", "01-04"),  # recorded in the same instant: the later in the file stands
         ("i3", "c1", "message", "01-02", "01-04", None),
         ("i4", "c1", "order", "01-03", "01-01", None),  # a clock that runs ahead; it is seen once both days have passed
+        ("i5", "c1", "order", "01-04", "01-05", "01-06"),  # neighbours in the file, not in time: no duplicate
+        ("i5", "c1", "message", "01-04", "01-06", "01-07"),
+        ("i5", "c1", "order", "01-04", "01-07", None),
         ("i1", "c2", "order", "01-01", "01-07", "01-09"),
     ]
     assert found.account["tables"]["interactions"] == {
-        "rows": 10,
+        "rows": 13,
         "set_aside": {},
         "quarantined": {},
         "exact_duplicates": 2,
-        "superseded_versions": 4,
+        "superseded_versions": 6,
         "of_these_in_the_same_instant": 1,
-        "canonical_rows": 8,
+        "canonical_rows": 11,
     }
     assert found.account["raw"]["interactions"]["exact_duplicates"] == 2
 
