@@ -71,14 +71,19 @@ check: $(READY)  ## format, lint, types: what CI runs
 format: $(READY)  ## mends what check would find and can be mended
 	@ruff format . && ruff check --fix .
 
-bench: $(READY)  ## speed and memory, each beside its yardstick in one run (about 15 minutes)
-	@python tests/benchmarks/feature_engine.py
-	@python tests/benchmarks/ingest_load.py
+bench: $(READY)  ## speed and memory, each beside its yardstick in one run (about 15 minutes); into the README
+	@mkdir -p .figures
+	@python tests/benchmarks/feature_engine.py --json .figures/feature_engine.json
+	@python tests/benchmarks/ingest_load.py --json .figures/ingest_load.json
+	@python tests/benchmarks/readme.py
 
-figures: $(READY)  ## the README's figures: real data, permuted labels (needs ../shared/data)
-	@python tests/benchmarks/real_data.py wholesaler
-	@python tests/benchmarks/real_data.py helpdesk
-	@python tests/benchmarks/permuted_labels.py
+figures: train  ## the README's figures: real data (../shared/data, else left out), default portfolio, permuted labels
+	@mkdir -p .figures
+	@python tests/benchmarks/real_data.py wholesaler --json .figures/wholesaler.json
+	@python tests/benchmarks/real_data.py helpdesk --json .figures/helpdesk.json
+	@python tests/benchmarks/permuted_labels.py "$(SOURCE)" --json .figures/permuted_labels.json
+	@cp "data/$(SOURCE)/evaluate/churn/metrics.json" ".figures/$(SOURCE).json"
+	@python tests/benchmarks/readme.py
 
 lock: $(READY)  ## requirements.lock anew from pyproject.toml and constraints.txt (needs uv)
 	@rm -f requirements.lock

@@ -5,6 +5,7 @@ twentieth), exact duplicates and bad ones (one in a thousand each), quoted value
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -92,6 +93,7 @@ def main() -> None:
     """Prints one line per stage; exits with 1 above the limit."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--keep", type=Path, help="a folder to work in and leave behind")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -103,14 +105,18 @@ def main() -> None:
         if not (folder / "crm.csv").exists():
             generate(folder / "crm.csv", asked.rows)
         size_gb = (folder / "crm.csv").stat().st_size / 1e9
-        peaks = []
+        peaks, stages = [], {}
         for stage, arguments in (("ingest", ["ingest"]), ("validate", ["ingest", "validate"])):
             seconds, cpu_seconds, peak = run(stage, str(folder), *(str(folder / name) for name in arguments))
             peaks.append(peak)
+            stages[stage] = {"wall_s": round(seconds, 1), "cpu_s": round(cpu_seconds, 1), "peak_gib": round(peak, 2)}
             print(
                 f"{stage:<9} {asked.rows:,} rows ({size_gb:.2f} GB)  {seconds:.0f} s  {cpu_seconds:.0f} CPU s  peak {peak:.2f} GiB",
                 flush=True,
             )
+    if asked.json:
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+        asked.json.write_text(json.dumps({"n_rows": asked.rows, "stages": stages}, indent=1) + "\n", encoding="utf-8")
     if max(peaks) > LIMIT_GIB:
         raise SystemExit(f"above {LIMIT_GIB} GiB")
 
