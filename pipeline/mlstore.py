@@ -11,13 +11,13 @@ import hashlib
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
 
 from filelock import FileLock, Timeout
 
@@ -93,36 +93,39 @@ class Store:
                 return None
             raise
 
-    def folder_of(self, version: Version) -> Path:
-        """The version's files, on this machine, compared with the sha256 in the registry. Raises UserError if they differ or are gone."""
-        from mlflow.artifacts import download_artifacts
+    @contextmanager
+    def files_of(self, version: Version) -> Iterator[Path]:
+        """A copy of the version's files, compared with the sha256 in the registry. Raises UserError if they differ or are gone."""
         from mlflow.exceptions import MlflowException
 
         cure = "run `make train`, which registers the model again; if the project was moved, its registry still names the old place"
-        try:
-            address = self.client.get_model_version_download_uri(version.name, str(version.number))
-            folder = Path(download_artifacts(artifact_uri=address))
-        except (MlflowException, OSError) as problem:
-            raise UserError(
-                str(version), found=f"files that cannot be fetched ({_short(problem)})", wanted=f"its files in {version.source}", cure=cure
-            ) from problem
-        found = files_sha256(folder)
-        if found != version.tags.get("files_sha256"):
-            raise UserError(
-                str(version),
-                found=f"files in {folder} whose sha256 is {found[:12]}…",
-                wanted=f"{version.tags.get('files_sha256', 'the sum in the registry, which states none')[:12]}…, as registered",
-                cure=f"the files were changed or damaged, so they are not loaded; {cure}",
-            )
-        return folder
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(copied(self.client.get_model_version_download_uri(version.name, str(version.number))))
+            except (MlflowException, OSError) as problem:
+                raise UserError(
+                    str(version),
+                    found=f"files that cannot be fetched ({_short(problem)})",
+                    wanted=f"its files in {version.source}",
+                    cure=cure,
+                ) from problem
+            found, wanted = files_sha256(folder), version.tags.get("files_sha256", "")
+            if found != wanted:
+                raise UserError(
+                    str(version),
+                    found=f"files whose sha256 is {found[:12]}…",
+                    wanted=f"{wanted[:12]}…, as registered",
+                    cure=f"the files were changed or damaged, so they are not loaded; {cure}",
+                )
+            yield folder
 
     def is_whole(self, version: Version) -> bool:
         """Whether the version's files are there and are those that were registered."""
         try:
-            self.folder_of(version)
+            with self.files_of(version):
+                return True
         except UserError:
             return False
-        return True
 
 
 def open_store() -> Store:
@@ -178,6 +181,21 @@ def faults_told(uri: str = "") -> Iterator[None]:
         ) from problem
 
 
+@contextmanager
+def copied(address: str) -> Iterator[Path]:
+    """A copy of a model's files for the time of the block, without bytecode.
+
+    Whoever loads a model where it lies leaves `__pycache__` beside it, which Python would run instead of the code that we compared.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    with tempfile.TemporaryDirectory(prefix="clientfit-") as own:
+        folder = Path(download_artifacts(artifact_uri=address, dst_path=own))
+        for bytecode in list(folder.rglob("__pycache__")):
+            shutil.rmtree(bytecode)
+        yield folder
+
+
 def files_sha256(folder: Path) -> str:
     """sha256 over the names and contents of every file of a version."""
     digest = hashlib.sha256()
@@ -226,9 +244,3 @@ def _version(item: Any) -> Version:
 
 def _short(problem: Exception) -> str:
     return " ".join(str(problem).split())[:300]
-
-
-def local_path(uri: str) -> Path | None:
-    """The path of a `file:` address; none for any other."""
-    parts = urlparse(uri)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None

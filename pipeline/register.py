@@ -23,7 +23,7 @@ import pandas as pd
 from features.errors import UserError
 from models import scorer
 from models.churn import BY_RELATIONSHIP
-from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version, alone, faults_told, files_sha256, open_store
+from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version, alone, copied, faults_told, files_sha256, open_store
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
 from pipeline.tables import folder_written_whole, read_json, sha256_of, write_json
@@ -159,13 +159,13 @@ def _log(source: Source, trained: Trained, store: Store) -> Version:
         # after the model: of a run that has figures already, log_model reads the history of each, a query apiece
         mlflow.log_metrics(dict(figures(trained.metrics)), model_id=logged.model_id)
     _ensure_model(store, name)
-    folder = _checked_folder(trained, logged)
+    checked = _checked_sum(trained, logged)
     made = store.client.create_model_version(
         name,
         logged.model_uri,
         run_id=run.info.run_id,
         model_id=logged.model_id,
-        tags=tags | {"files_sha256": files_sha256(folder)},
+        tags=tags | {"files_sha256": checked},
         description=card,
     )
     return next(version for version in store.versions(name) if version.number == int(made.version))
@@ -185,23 +185,23 @@ def _log_scorer(trained: Trained) -> Any:
     )
 
 
-def _checked_folder(trained: Trained, logged: Any) -> Path:
-    """The logged files, after they were loaded as a consumer loads them and scored like this code. Raises UserError if they do not."""
+def _checked_sum(trained: Trained, logged: Any) -> str:
+    """sha256 of the logged files, once they load as a consumer loads them and score like this code. Raises UserError if they do not."""
     import mlflow
-    from mlflow.artifacts import download_artifacts
 
-    folder = Path(download_artifacts(artifact_uri=logged.model_uri))
     example = input_example(trained.model)
-    shipped = mlflow.pyfunc.load_model(str(folder)).predict(example)
+    with copied(logged.model_uri) as folder:
+        found = files_sha256(folder)
+        shipped = mlflow.pyfunc.load_model(str(folder)).predict(example)
     expected = trained.model.predict(example)
     if not np.array_equal(shipped[list(ANSWER)].to_numpy(), expected[list(ANSWER)].to_numpy(), equal_nan=True):
         raise UserError(
-            str(folder),
-            found="a registered model that scores differently from this code",
+            logged.model_uri,
+            found="a logged model that scores differently from this code",
             wanted="the same numbers, bit for bit",
             cure="check that the installed packages are those of requirements.lock (`make setup`), then `make train`",
         )
-    return folder
+    return found
 
 
 def _ensure_model(store: Store, name: str) -> None:

@@ -103,7 +103,8 @@ def champion_of(source: Source) -> Champion:
     import mlflow
 
     with mlstore.faults_told():
-        loaded = mlflow.pyfunc.load_model(str(store.folder_of(version)))
+        with store.files_of(version) as folder:
+            loaded = mlflow.pyfunc.load_model(str(folder))
     return Champion(version, loaded.unwrap_python_model().model)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from drawn import day
 
 from features.time import DAY_US
 from pipeline import evaluate, featurize, label, snapshot, train
+from pipeline.mlstore import Store, Version
 from pipeline.source import Source, load_source
 from pipeline.tables import TABLES, arrow_schema, write_json, write_parquet
 
@@ -103,6 +105,12 @@ def trained(root: Path, name: str, seed: int = 1, **changes: object) -> Small:
     write_json(source.output / "featurize" / "columns.json", featurize.described(made))
     retrain(source)
     return Small(root, source)
+
+
+def stored_files(store: Store, version: Version | None) -> Path:
+    """Where the store keeps a version's files."""
+    assert version is not None
+    return Path(unquote(urlparse(store.client.get_model_version_download_uri(version.name, str(version.number))).path))
 
 
 def retrain(source: Source) -> None:

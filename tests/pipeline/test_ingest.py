@@ -42,6 +42,13 @@ def test_a_row_made_of_several_names_them_all_by_file_and_line(tmp_path):
     assert (rows["B"]["_row"], rows["B"]["_rows"], rows["B"]["_set_aside"]) == (10_000_000_004, None, "no client")
 
 
+def test_a_raw_row_named_twice_or_out_of_order_is_the_same_set_of_rows(tmp_path):
+    twice = ORDERS.replace("list(_row)", "list(_row ORDER BY _row DESC) || list(_row)")
+    rows = {row["interaction_id"]: row for row in candidates(tmp_path, {"lines1.csv": FIRST}, {"interactions": twice}, **LINES)}
+    assert rows["A"]["_rows"] == [10_000_000_002, 10_000_000_003]
+    assert (rows["B"]["_row"], rows["B"]["_rows"]) == (10_000_000_004, None)
+
+
 @pytest.mark.parametrize(
     ("text", "instant"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from small_business import STRANGE_IDS, Small, retrain, trained
+from small_business import STRANGE_IDS, Small, retrain, stored_files, trained
 
 from models import scorer
 from pipeline import mlstore, register
@@ -78,7 +78,7 @@ def test_going_back_to_an_earlier_model_finds_its_version(small: Small):
 
 def test_a_registration_that_dies_leaves_no_half_version_and_the_next_makes_it_good(small: Small, monkeypatch: pytest.MonkeyPatch):
     store = mlstore.open_store()
-    for step in ("_log_scorer", "_ensure_model", "_checked_folder"):
+    for step in ("_log_scorer", "_ensure_model", "_checked_sum"):
         with monkeypatch.context() as patch:
             patch.setattr(register, step, _dies)
             with pytest.raises(KeyboardInterrupt):
@@ -103,8 +103,7 @@ def test_a_version_whose_files_were_damaged_is_registered_anew_and_stays_champio
     registered(small)
     store = mlstore.open_store()
     champion = store.with_alias(NAME, CHAMPION)
-    assert champion is not None
-    member = next((store.folder_of(champion) / "artifacts" / "members").iterdir())
+    member = next((stored_files(store, champion) / "artifacts" / "members").iterdir())
     member.write_bytes(member.read_bytes()[:-1])
     found, is_new = registered(small)
     assert (found.version, found.role, is_new) == (2, "champion", True)
@@ -148,8 +147,7 @@ def test_the_run_tells_parameters_figures_with_intervals_plots_data_and_code(cha
 def test_a_version_ships_one_file_of_code_texts_and_numbers_and_exact_requirements(champion_there: Small):
     store = mlstore.open_store()
     champion = store.with_alias(NAME, CHAMPION)
-    assert champion is not None
-    folder = store.folder_of(champion)
+    folder = stored_files(store, champion)
     kinds = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert kinds == {".py", ".json", ".txt", ".yaml", ""}
     assert [path.name for path in folder.rglob("*.py")] == ["scorer.py"]

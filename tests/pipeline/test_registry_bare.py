@@ -23,7 +23,7 @@ import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from small_business import PROJECT, Small
+from small_business import PROJECT, Small, stored_files
 
 from pipeline import explain, mlstore, register
 
@@ -113,8 +113,7 @@ def test_the_champion_scores_the_same_in_a_bare_environment(champion_there: Smal
 @pytest.mark.nightly  # a server takes ten seconds and more to start
 def test_the_champion_serves_its_own_example_over_http(champion_there: Small):
     champion = mlstore.open_store().with_alias("clientfit-alpha", mlstore.CHAMPION)
-    assert champion is not None
-    folder = mlstore.open_store().folder_of(champion)
+    folder = stored_files(mlstore.open_store(), champion)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -2,7 +2,11 @@
 
 import csv
 import errno
+import importlib.util
 import io
+import marshal
+import shutil
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from drawn import day
-from small_business import STRANGE_IDS, Small
+from small_business import STRANGE_IDS, Small, stored_files
 
 from features.errors import NotEnoughHistory, UserError
 from pipeline import mlstore, register, score
@@ -206,8 +210,7 @@ def test_without_a_champion_the_cure_is_to_train(small: Small):
 def test_a_champion_that_was_tampered_with_is_not_loaded(champion_there: Small, name: str):
     store = mlstore.open_store()
     champion = store.with_alias("clientfit-alpha", mlstore.CHAMPION)
-    assert champion is not None
-    path = store.folder_of(champion) / name
+    path = stored_files(store, champion) / name
     whole = path.read_bytes()
     try:
         path.write_bytes(whole + b"\nopen('it-ran', 'w').close()\n")
@@ -215,6 +218,23 @@ def test_a_champion_that_was_tampered_with_is_not_loaded(champion_there: Small, 
             score.champion_of(champion_there.source)
     finally:
         path.write_bytes(whole)
+    assert not Path("it-ran").exists()
+
+
+def test_bytecode_beside_a_champion_is_neither_a_damage_nor_run(champion_there: Small, monkeypatch: pytest.MonkeyPatch):
+    store = mlstore.open_store()
+    folder = stored_files(store, store.with_alias("clientfit-alpha", mlstore.CHAMPION))
+    planted = Path(importlib.util.cache_from_source(str(folder / "scorer.py")))
+    source = (folder / "scorer.py").stat()
+    code = compile("open('it-ran', 'w').close()", "scorer.py", "exec")
+    header = importlib.util.MAGIC_NUMBER + struct.pack("<III", 0, int(source.st_mtime), source.st_size)
+    planted.parent.mkdir(exist_ok=True)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    planted.write_bytes(header + marshal.dumps(code))
+    try:
+        assert score.champion_of(champion_there.source).model.columns
+    finally:
+        shutil.rmtree(planted.parent)
     assert not Path("it-ran").exists()
 
 

@@ -1,7 +1,7 @@
 """Status: what a newcomer sees of a project before, between and after the runs."""
 
 import pytest
-from small_business import Small
+from small_business import Small, stored_files
 
 from pipeline import mlstore, score, status
 
@@ -44,8 +44,7 @@ def test_other_data_than_the_champions_and_lost_files_are_noticed(champion_there
     finally:
         added.unlink()
     champion = mlstore.open_store().with_alias("clientfit-alpha", mlstore.CHAMPION)
-    assert champion is not None
-    folder = mlstore.open_store().folder_of(champion)
+    folder = stored_files(mlstore.open_store(), champion)
     moved = folder.rename(folder.with_name("moved"))
     try:
         assert "its files are gone or differ from the registry" in told(champion_there, capsys)
