@@ -102,9 +102,8 @@ def champion_of(source: Source) -> Champion:
         )
     import mlflow
 
-    with mlstore.faults_told():
-        with store.files_of(version) as folder:
-            loaded = mlflow.pyfunc.load_model(str(folder))
+    with mlstore.faults_told(), store.files_of(version) as folder:
+        loaded = mlflow.pyfunc.load_model(str(folder))
     return Champion(version, loaded.unwrap_python_model().model)
 
 
