@@ -51,6 +51,7 @@ score: $(READY)  ## every client's risk and reasons from the champion. SOURCE=�
 explain: $(READY)  ## one client's reasons. CLIENT=… SOURCE=…
 	@test -n "$(CLIENT)" || { echo "error: make explain CLIENT=<client_id>"; exit 2; }
 	@python -m pipeline.source "$(SOURCE)"
+	@dvc repro --quiet validate
 	@python -m pipeline.explain --client "$(CLIENT)"
 
 status: $(READY)  ## how fresh the data are, the last run, the champion. SOURCE=…

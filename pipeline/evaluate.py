@@ -22,11 +22,10 @@ from rich.table import Table
 
 from models.backtest import TEST
 from models.metrics import INTERVAL, MEASURES, Judged, calibration_curve, figures, gain_curve, prevalence
-from pipeline.register import data_version
 from pipeline.settings import Settings
 from pipeline.source import selected_source
 from pipeline.stage import console, stage
-from pipeline.tables import folder_written_whole, read_json, read_parquet, write_json, write_parquet, write_text
+from pipeline.tables import data_version, folder_written_whole, read_json, read_parquet, write_json, write_parquet, write_text
 from pipeline.train import chosen_target
 
 PREDICTIONS = pa.schema(
@@ -207,7 +206,7 @@ def main() -> None:
     facts = read_json(training / "training.json")
     found = {
         "target": target,
-        "data_version": data_version(source),
+        "data_version": data_version(source.output / "validate"),
         **evaluation(backtest, source.settings),
         "training": facts["evaluated"],
     }

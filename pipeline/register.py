@@ -26,7 +26,7 @@ from models.churn import BY_RELATIONSHIP
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version, alone, copied, faults_told, files_sha256, open_store
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
-from pipeline.tables import folder_written_whole, read_json, sha256_of, write_json
+from pipeline.tables import data_version, folder_written_whole, read_json, sha256_of, write_json
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -142,7 +142,7 @@ def _log(source: Source, trained: Trained, store: Store) -> Version:
     name = model_name(source)
     tags = {
         "model_hash": trained.model_hash,
-        "data_version": data_version(source),
+        "data_version": data_version(source.output / "validate"),
         "code_version": code_version(),
         "beats_recency": beats_recency(trained.metrics),
         "tier": str(trained.model.spec.get("training", {}).get("tier", "")),
@@ -263,15 +263,6 @@ def figures(metrics: Any, path: str = "") -> Iterator[tuple[str, float]]:
                 yield from figures(value, f"{path}.{key}".strip("."))
     elif isinstance(metrics, int | float) and not isinstance(metrics, bool):
         yield path, float(metrics)
-
-
-def data_version(source: Source) -> str:
-    """sha256 over the canonical tables: equal data, however it came in, has an equal version."""
-    validated = source.output / "validate"
-    tables = sorted(validated.glob("*.parquet"))
-    if not tables:
-        raise UserError(str(validated), found="no canonical tables", wanted="the output of validate", cure="run `make train` first")
-    return scorer.text_hash("".join(f"{path.name} {sha256_of(path)}\n" for path in tables))
 
 
 def code_version(root: Path = PROJECT) -> str:

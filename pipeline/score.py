@@ -26,11 +26,11 @@ from features.time import to_date, to_day
 from pipeline import mlstore, reasons
 from pipeline.featurize import featurize
 from pipeline.mlstore import CHAMPION, Version
-from pipeline.register import code_version, data_version, model_name
+from pipeline.register import code_version, model_name
 from pipeline.snapshot import STATUSES, canonical_tables, first_event_day, snapshots
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
-from pipeline.tables import folder_written_whole, read_json, sha256_of, write_json, write_parquet, written_whole
+from pipeline.tables import data_version, folder_written_whole, read_json, sha256_of, write_json, write_parquet, written_whole
 
 PLACES = 3  # reasons per client and target
 SHOWN = 10  # clients printed
@@ -274,7 +274,7 @@ def _said(row: dict[str, Any], place: int) -> str:
 def score(source: Source, as_of: str | None) -> tuple[pa.Table, dict[str, Any], Path]:
     """Scores every client and writes the files: the table, its manifest and the folder. One process per source at a time."""
     validated = source.output / "validate"
-    data = data_version(source)
+    data = data_version(source.output / "validate")
     day = chosen_day(source, as_of, validated)
     champion = champion_of(source)
     table = scores(judge(source, champion, day), champion, data)

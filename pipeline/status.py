@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 from features.time import to_date
 from pipeline import mlstore
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version
-from pipeline.register import data_version, model_name
+from pipeline.register import model_name
 from pipeline.score import shown
 from pipeline.snapshot import canonical_tables
 from pipeline.source import Source, selected_source
 from pipeline.stage import command, console
-from pipeline.tables import read_json
+from pipeline.tables import data_version, read_json
 
 STAGES = ("ingest", "validate", "snapshot", "label", "featurize", "train", "evaluate", "register", "explain")
 FIGURES = ("auc", "average_precision", "brier", "lift_at_10_percent", "calibration_slope")
@@ -74,7 +74,7 @@ def _figure_lines(version: Version, store: Store) -> Iterator[str]:
 
 
 def _present_data(source: Source) -> str:
-    return data_version(source) if canonical_tables(source.output / "validate") else ""
+    return data_version(source.output / "validate") if canonical_tables(source.output / "validate") else ""
 
 
 def score_lines(source: Source) -> Iterator[str]:

@@ -433,3 +433,11 @@ def sha256_of(path: Path) -> str:
     """The content hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def data_version(validated: Path) -> str:
+    """sha256 over the canonical tables: equal data, however it came in, has an equal version."""
+    tables = sorted(validated.glob("*.parquet"))
+    if not tables:
+        raise UserError(str(validated), found="no canonical tables", wanted="the output of validate", cure="run `make train` first")
+    return hashlib.sha256("".join(f"{path.name} {sha256_of(path)}\n" for path in tables).encode()).hexdigest()

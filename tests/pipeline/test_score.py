@@ -27,7 +27,7 @@ from features.errors import NotEnoughHistory, UserError
 from pipeline import mlstore, register, score
 from pipeline.settings import load_settings
 from pipeline.source import SELECTED
-from pipeline.tables import read_json, sha256_of, write_json
+from pipeline.tables import data_version, read_json, sha256_of, write_json
 
 EXPORTED = "2024-06-15"
 CONTRACT = """\
@@ -137,7 +137,7 @@ def test_the_manifest_holds_sums_versions_and_the_time(scored, champion_there: S
         assert sha256_of(folder / name) == facts["sha256"]
     assert (manifest["model"], manifest["version"], manifest["n_rows"]) == ("clientfit-alpha", 1, 61)
     assert set(table["model_hash"].to_pylist()) == {manifest["model_hash"]}
-    assert set(table["data_version"].to_pylist()) == {register.data_version(champion_there.source)}
+    assert set(table["data_version"].to_pylist()) == {data_version(champion_there.source.output / "validate")}
 
 
 def test_a_full_disk_leaves_the_earlier_scores_as_they_were(scored, monkeypatch: pytest.MonkeyPatch):
