@@ -1,7 +1,7 @@
 """Sizes -> CPU seconds and peak memory of the feature engine on 60 interval columns, beside hand-written pandas that must agree.
 
-    python -m tests.benchmarks.feature_engine                     # 1 M and 10 M events: the linear check; 24 monthly as_ofs
-    python -m tests.benchmarks.feature_engine --events 200000     # one size
+    python tests/benchmarks/feature_engine.py                     # 1 M and 10 M events: the linear check; 24 monthly as_ofs
+    python tests/benchmarks/feature_engine.py --events 200000     # one size
 
 Each part runs in a process of its own. CPU seconds (user + system, all threads) are the figure: wall time depends on who else computes.
 "Reading" is a scan of the very columns that the measures use. Targets at 10 M: at most 20 CPU s beyond reading, under 4 GiB.
@@ -25,7 +25,9 @@ import pandas as pd
 from features.engine import batches, measure
 from features.measures import Interval, window
 from features.off_hours import MINUTE_US
-from tests.benchmarks.events import AS_OFS, write_events
+
+sys.path.append(str(Path(__file__).parents[1]))  # run as a script, it finds what lies beside it
+from benchmarks.events import AS_OFS, write_events
 
 WINDOWS = (14, 30, 60, 90, 180, 365)
 USED = ("client_id", "channel", "kind", "direction", "duration_minutes", "day", "known", "superseded", "local_us")
@@ -121,9 +123,7 @@ def equal_values(path: Path) -> None:
 def in_own_process(part: str, path: Path) -> dict[str, Any]:
     """{cpu_s, wall_s, peak_gib, values} of one part."""
     began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.feature_engine", "--part", part, str(path)], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, __file__, "--part", part, str(path)], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
     found: dict[str, Any] = json.loads(done.stdout)
