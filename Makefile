@@ -7,6 +7,11 @@ SOURCE ?= simulated
 AS_OF ?=
 CLIENT ?=
 PYTEST ?=
+# To the commands as they stand: neither make nor the shell may read a client's id or a folder's name as its own language.
+override SOURCE := $(value SOURCE)
+override AS_OF := $(value AS_OF)
+override CLIENT := $(value CLIENT)
+export SOURCE AS_OF CLIENT
 
 # DVC runs `python` from PATH: the project's own, whatever is active in the shell.
 export PATH := $(abspath .venv/bin):$(PATH)
@@ -39,23 +44,23 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 train: $(READY)  ## data to registered model: figures, reasons, scores to come. SOURCE=…
-	@python -m pipeline.source "$(SOURCE)"
+	@python -m pipeline.source "$$SOURCE"
 	@dvc repro --quiet
 	@python -m pipeline.summary
 
 score: $(READY)  ## every client's risk and reasons from the champion. SOURCE=… AS_OF=YYYY-MM-DD
-	@python -m pipeline.source "$(SOURCE)"
+	@python -m pipeline.source "$$SOURCE"
 	@dvc repro --quiet validate
-	@python -m pipeline.score $(if $(AS_OF),--as-of "$(AS_OF)")
+	@python -m pipeline.score $${AS_OF:+--as-of "$$AS_OF"}
 
 explain: $(READY)  ## one client's reasons. CLIENT=… SOURCE=…
-	@test -n "$(CLIENT)" || { echo "error: make explain CLIENT=<client_id>"; exit 2; }
-	@python -m pipeline.source "$(SOURCE)"
+	@test -n "$$CLIENT" || { echo "error: make explain CLIENT=<client_id>"; exit 2; }
+	@python -m pipeline.source "$$SOURCE"
 	@dvc repro --quiet validate
-	@python -m pipeline.explain --client "$(CLIENT)"
+	@python -m pipeline.explain --client "$$CLIENT"
 
 status: $(READY)  ## how fresh the data are, the last run, the champion. SOURCE=…
-	@python -m pipeline.source "$(SOURCE)"
+	@python -m pipeline.source "$$SOURCE"
 	@python -m pipeline.status
 
 test: $(READY)  ## the tests that run on every change
@@ -78,12 +83,13 @@ bench: $(READY)  ## speed and memory, each beside its yardstick in one run (abou
 	@python tests/benchmarks/ingest_load.py --json .figures/ingest_load.json
 	@python tests/benchmarks/readme.py
 
-figures: train  ## the README's figures: real data (../shared/data, else left out), default portfolio, permuted labels
+figures: $(READY)  ## the README's figures: real data (../shared/data, else left out), default portfolio, permuted labels
 	@mkdir -p .figures
+	@$(MAKE) --no-print-directory train SOURCE=simulated
 	@python tests/benchmarks/real_data.py wholesaler --json .figures/wholesaler.json
 	@python tests/benchmarks/real_data.py helpdesk --json .figures/helpdesk.json
-	@python tests/benchmarks/permuted_labels.py "$(SOURCE)" --json .figures/permuted_labels.json
-	@cp "data/$(SOURCE)/evaluate/churn/metrics.json" ".figures/$(SOURCE).json"
+	@python tests/benchmarks/permuted_labels.py simulated --json .figures/permuted_labels.json
+	@cp data/simulated/evaluate/churn/metrics.json .figures/simulated.json
 	@python tests/benchmarks/readme.py
 
 lock: $(READY)  ## requirements.lock anew from pyproject.toml and constraints.txt (needs uv)

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from pipeline.validate import Judged
 
 LINES_PER_FILE = 10_000_000_000
+REASONS = 100_000_000  # more reasons than rows that could have one each
 
 Rows = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int16]
+Codes = npt.NDArray[np.int32]
 
 
 class Rank(IntEnum):
@@ -64,7 +65,7 @@ class RawRows:
             name: np.asarray(pq.read_table(ingested / "raw" / f"{name}.parquet", columns=["_row"])["_row"].to_numpy(), np.int64)
             for name in names
         }
-        return cls(names, rows, {name: np.zeros(len(values), np.int16) for name, values in rows.items()})
+        return cls(names, rows, {name: np.zeros(len(values), np.int32) for name, values in rows.items()})
 
     def count(self, name: str) -> int:
         return len(self.rows[name])
@@ -112,7 +113,7 @@ class Account:
         self._ingested, self._facts = ingested, facts
         self._names = sorted({file["raw"] for file in facts["files"]})
         self._raw_rows = RawRows.read(ingested, self._names)
-        self._reasons: list[tuple[Rank, str]] = []
+        self._reasons: dict[tuple[Rank, str], int] = {}
         self.bad: dict[str, pa.Table] = {}
         self.tables: dict[str, dict[str, Any]] = {}
 
@@ -121,18 +122,18 @@ class Account:
         self.bad[name] = judged.bad
         set_aside: Counter[str] = Counter()
         bad_rows, reasons = judged.bad["ordinal"].to_numpy(), judged.bad["reason"].to_pylist()
-        bad_codes = np.array([self._code(Rank.QUARANTINED, reason) for reason in reasons], np.int16)
+        bad_codes = np.array([self._code(Rank.QUARANTINED, reason) for reason in reasons], np.int32)
         first = 0
         for batch in pq.ParquetFile(self._ingested / f"{name}.parquet").iter_batches(1 << 17, columns=["_row", "_rows", "_set_aside"]):
-            codes = np.full(batch.num_rows, self._code(Rank.USED, ""), np.int16)
+            codes = np.full(batch.num_rows, self._code(Rank.USED, ""), np.int32)
             _place_in(
-                codes, first, again, np.full(len(again), self._code(Rank.USED if name == "clients" else Rank.DUPLICATE, ""), np.int16)
+                codes, first, again, np.full(len(again), self._code(Rank.USED if name == "clients" else Rank.DUPLICATE, ""), np.int32)
             )
             _place_in(codes, first, bad_rows, bad_codes)
             said = batch.column(batch.schema.get_field_index("_set_aside"))
             if said.null_count < len(said):
                 words = said.dictionary_encode()
-                of_word = np.array([self._code(Rank.SET_ASIDE, word) for word in words.dictionary.to_pylist()], np.int16)
+                of_word = np.array([self._code(Rank.SET_ASIDE, word) for word in words.dictionary.to_pylist()], np.int32)
                 is_set_aside = np.asarray(said.is_valid().to_numpy(zero_copy_only=False), bool)
                 set_aside.update({word["values"]: word["counts"] for word in said.drop_null().value_counts().to_pylist()})
                 codes[is_set_aside] = of_word[np.asarray(words.indices.drop_null().to_numpy(zero_copy_only=False), np.int64)]
@@ -143,10 +144,7 @@ class Account:
 
     def _code(self, rank: Rank, reason: str) -> int:
         """A number that orders by rank; within a rank the reason named first wins."""
-        entry = (rank, reason)
-        if entry not in self._reasons:
-            self._reasons.append(entry)
-        return int(rank) * 1000 + 999 - self._reasons.index(entry) % 1000
+        return (int(rank) + 1) * REASONS - 1 - self._reasons.setdefault((rank, reason), len(self._reasons))
 
     def content(self) -> dict[str, Any]:
         """The account, checked: per raw table the classes add up to the rows in."""

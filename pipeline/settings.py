@@ -74,10 +74,21 @@ class Settings(_Strict):
     targets: list[Literal["churn"]]
 
 
+class _OneOfEach(yaml.SafeLoader):
+    """YAML in which no key stands twice: the later would silently replace the earlier."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for at, key in enumerate(keys) if key in keys[:at]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file's mapping. Raises UserError naming the line where it cannot be read."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OneOfEach)  # noqa: S506  # a SafeLoader
     except FileNotFoundError as problem:
         raise UserError(str(path), found="no such file", wanted="a YAML file", cure="create it, or correct the path") from problem
     except UnicodeDecodeError as problem:

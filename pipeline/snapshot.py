@@ -10,7 +10,7 @@ eligible        everyone else; only these are labelled, learned from and scored
 A client-relative threshold decides eligibility only, never the label. `active_within_days` replaces all of it by one flat rule.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
 from pipeline.tables import TABLES, folder_written_whole, read_parquet, write_parquet
 
+FAR_DAYS = 730  # a first interaction so long before nearly all others is worth a word
 STATUSES = ("eligible", "gone", "silent", "too_new", "too_infrequent")
 SCHEMA = pa.schema(
     [
@@ -94,7 +95,7 @@ def snapshots(tables: Mapping[str, Path], looks: list[int], source: Source) -> p
         *window("active", "interactions", alive, max(flat_days, 1)),
     ]
     if "clients" in tables:
-        measures.append(first_day("started", "clients", since="started_on"))
+        measures += [first_day("started", "clients", since="started_on"), first_day("listed", "clients")]
     given: dict[str, Path | pa.Table] = dict(tables)
     if "endings" in tables:
         given["endings"] = _with_end(read_parquet(tables["endings"]))
@@ -104,6 +105,13 @@ def snapshots(tables: Mapping[str, Path], looks: list[int], source: Source) -> p
             state("in_notice", "endings", every_row, until=("ended_on",)),
         ]
     seen = measure(given, looks, measures)
+    if len(seen) and seen.loc[seen["as_of"] == looks[-1], "last_alive"].isna().all():
+        raise UserError(
+            "source.yaml",
+            found=f"no interaction that qualifies as a sign of life: qualifying = {dict(source.business.qualifying)}",
+            wanted="kinds, channels or directions that occur in the data",
+            cure="correct `qualifying`, or the mapping of interactions",
+        )
     return pa.Table.from_pandas(_judged(seen, source.settings, source.spec.relationship), schema=SCHEMA, preserve_index=False)
 
 
@@ -117,7 +125,7 @@ def _judged(seen: pd.DataFrame, settings: Settings, relationship: str) -> pd.Dat
     """Measures -> statuses, for the clients known at each as_of."""
     rules, rows = settings.snapshot, len(seen)
     unknown = pd.Series(np.nan, index=seen.index)
-    began = pd.Series(np.fmin(seen["first_contact"], seen.get("started", unknown)), index=seen.index)
+    began = pd.Series(np.fmin(seen["first_contact"], np.fmin(seen.get("started", unknown), seen.get("listed", unknown))), index=seen.index)
     as_of = seen["as_of"].to_numpy()
     tenure_days, silence_days = age_days(began, as_of), age_days(seen["last_alive"], as_of)
     # notice was given or the end has come, and no sign of life after it: a client that returns lives again
@@ -152,6 +160,20 @@ def make_snapshots(source: Source, validated: Path) -> pa.Table:
     return snapshots(canonical_tables(validated), looks, source)
 
 
+def notes(found: pa.Table, validated: Path) -> Iterator[str]:
+    """What a reader may not expect: clients that are in no snapshot, and a first day far before the others."""
+    tables = canonical_tables(validated)
+    if "clients" in tables:
+        listed = pc.unique(read_parquet(tables["clients"], ["client_id"])["client_id"])
+        n_unseen = len(listed) - pc.sum(pc.is_in(listed, value_set=pc.unique(found["client_id"]))).as_py()
+        if n_unseen:
+            yield f"{n_unseen:,} listed clients are in no snapshot: no contact, start or listing of theirs was known before the last as_of"
+    days = read_parquet(tables["interactions"], ["day"])["day"].to_numpy()
+    first, usual = int(days.min()), int(np.quantile(days, 0.01))
+    if usual - first > FAR_DAYS:
+        yield f"the first interaction is of {to_date(first)}, 99 % lie after {to_date(usual)}: is that date right? It begins the as_ofs"
+
+
 def main() -> None:
     """data/<source>/validate -> data/<source>/snapshot/snapshots.parquet."""
     source = selected_source()
@@ -163,6 +185,8 @@ def main() -> None:
     n_as_ofs = len(pc.unique(found["as_of"]))
     n_clients = len(pc.unique(found["client_id"]))
     console.print(f"{found.num_rows:,} snapshots of {n_clients:,} clients at {n_as_ofs} as_ofs: {told}")
+    for note in notes(found, source.output / "validate"):
+        console.print(f"note: {note}")
 
 
 def read_snapshots(folder: Path) -> pa.Table:

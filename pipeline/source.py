@@ -6,16 +6,17 @@ and content hash in `.source.yaml`, which dvc.yaml reads as `vars`: what changes
 
 import hashlib
 import re
+import shlex
 import sys
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from features.contract import Business
 from features.errors import UserError
@@ -68,13 +69,34 @@ class TableFacts(_Strict):
 
 
 class ServiceHours(_Strict):
-    opens: time
-    closes: time
+    """Text, since YAML reads a bare 18:00 as the number 1080."""
+
+    opens: str
+    closes: str
+
+    @field_validator("opens", "closes", mode="before")
+    @classmethod
+    def _clock(cls, given: object) -> object:
+        if not isinstance(given, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", given):
+            raise ValueError('a time of day in quotes, such as "08:30"')
+        return given
+
+    @model_validator(mode="after")
+    def _order(self) -> "ServiceHours":
+        if self.opens >= self.closes:
+            raise ValueError("opens must lie before closes")
+        return self
+
+    def minute(self, text: str) -> int:
+        """Minutes from midnight."""
+        hours, minutes = text.split(":")
+        return int(hours) * 60 + int(minutes)
 
 
 class SourceSpec(_Strict):
     """source.yaml."""
 
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$|^$")  # of the registered model and of data/<name>
     description: str
     time_zone: str
     working_week: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
@@ -83,7 +105,7 @@ class SourceSpec(_Strict):
     currency: str = Field(pattern="^[A-Z]{3}$")
     exported_at: datetime  # wall clock of the business: nothing later can be in the files
     relationship: Literal["contractual", "non_contractual"]
-    qualifying: dict[Literal["kind", "channel", "direction"], list[str]]
+    qualifying: dict[Literal["kind", "channel", "direction"], list[str]]  # none = every interaction
     date_formats: list[str] = []  # besides ISO 8601, as strptime has them
     numbers: NumberFormat = NumberFormat()
     files: dict[str, RawFile]
@@ -99,6 +121,23 @@ class SourceSpec(_Strict):
         except (ZoneInfoNotFoundError, ValueError) as problem:
             raise ValueError("an IANA time zone, such as Asia/Jerusalem") from problem
         return name
+
+    @field_validator("exported_at", mode="before")
+    @classmethod
+    def _moment(cls, given: object) -> object:
+        if not isinstance(given, date | str):
+            raise ValueError("a date and time, such as 2026-06-01T06:00:00")
+        return given
+
+    @field_validator("qualifying")
+    @classmethod
+    def _qualifying(cls, qualifying: dict[str, list[str]]) -> dict[str, list[str]]:
+        for column, values in qualifying.items():
+            known = TABLES["interactions"][column].allowed
+            strange = [value for value in values if value not in known]
+            if strange or not values:
+                raise ValueError(f"{column}: {strange[0] if strange else 'nothing'}; wanted some of {', '.join(known)}")
+        return qualifying
 
     @field_validator("tables")
     @classmethod
@@ -123,6 +162,11 @@ class Source:
     settings: Settings
 
     @property
+    def asked_as(self) -> str:
+        """What to give make as SOURCE, ready for a shell."""
+        return shlex.quote(self.folder.name if self.folder.parent == SOURCES else str(self.folder))
+
+    @property
     def output(self) -> Path:
         """Where this source's stages write."""
         return Path("data") / self.name
@@ -144,10 +188,11 @@ class Source:
     @cached_property
     def business(self) -> Business:
         """Working week, service hours and holidays."""
+        hours = self.spec.service_hours
         return Business(
             working_days=tuple(DAYS.index(day) for day in self.spec.working_week),
-            opens_minute=self.spec.service_hours.opens.hour * 60 + self.spec.service_hours.opens.minute,
-            closes_minute=self.spec.service_hours.closes.hour * 60 + self.spec.service_hours.closes.minute,
+            opens_minute=hours.minute(hours.opens),
+            closes_minute=hours.minute(hours.closes),
             holidays=self._holidays(),
             currency=self.spec.currency,
             qualifying=dict(self.spec.qualifying.items()),
@@ -217,7 +262,7 @@ def load_source(name_or_folder: str) -> Source:
     where = str(folder / "source.yaml")
     content = read_yaml(folder / "source.yaml")
     spec: SourceSpec = checked(SourceSpec, content, where)
-    sql = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
+    sql = {path.stem: _text(path) for path in sorted(folder.glob("*.sql"))}
     for table in sql:
         if table not in TABLES:
             raise UserError(
@@ -228,8 +273,36 @@ def load_source(name_or_folder: str) -> Source:
         raise UserError(
             where, found="no interactions", wanted="interactions.sql, or a raw file of that name", cure="map your contact history"
         )
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-") or "source"
-    return Source(name, folder, spec, sql, load_settings(spec.params, where))
+    return Source(_name(folder, spec), folder, spec, sql, load_settings(spec.params, where))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        raise UserError(
+            str(path), found=f"a byte that is not UTF-8 at offset {problem.start}", wanted="UTF-8 text", cure="save it as UTF-8"
+        ) from problem
+
+
+def _name(folder: Path, spec: SourceSpec) -> str:
+    """Under which the source's outputs and model stand: no two businesses may share one.
+
+    A folder under data/sources has its own name. Another has the `name:` of its source.yaml, or else its folder's name with a hash of
+    its place: names of two folders may be equal, or equal once letters that are no file names everywhere (Hebrew, blanks) are left out.
+    """
+    place = folder.resolve()
+    if place.parent == SOURCES.resolve():
+        return spec.name or place.name
+    if spec.name == SOURCES.name or ((SOURCES / spec.name / "source.yaml").is_file() and spec.name):
+        raise UserError(
+            str(folder / "source.yaml"),
+            found=f"name: {spec.name}, the name of another source",
+            wanted="a name of its own",
+            cure="rename it",
+        )
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", place.name).strip("-") or "source"
+    return spec.name or f"{plain}-{hashlib.sha256(str(place).encode()).hexdigest()[:6]}"
 
 
 def selected_source() -> Source:

@@ -26,7 +26,7 @@ def summarise(source: Source) -> None:
     console.print(f"\nregistered: {registered['model']} version {registered['version']}, {registered['role']}")
     for what, where in RESULTS:
         console.print(f"  {what:<34}{Path(source.output) / where}")
-    console.print(f"next: make score SOURCE={source.name}   make explain SOURCE={source.name} CLIENT=<client_id>")
+    console.print(f"next: make score SOURCE={source.asked_as}   make explain SOURCE={source.asked_as} CLIENT=<client_id>")
 
 
 if __name__ == "__main__":

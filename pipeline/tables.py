@@ -358,7 +358,10 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of `folder` only when the block ends well."""
+    """A temporary folder that takes the place of `folder` only when the block ends well.
+
+    Two renames, since a folder cannot be replaced in one: a reader in between finds no folder, never a half-written one.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     retired = temporary.with_name(f"{temporary.name}.old")
@@ -371,11 +374,16 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
         temporary.chmod(0o755 & ~_umask())
         if folder.exists():
             folder.rename(retired)
-        temporary.rename(folder)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if retired.exists():
+                retired.rename(folder)  # the old output is better than none
+            raise
+        shutil.rmtree(retired, ignore_errors=True)
         _sync_folder(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(retired, ignore_errors=True)
 
 
 def _umask() -> int:
@@ -420,7 +428,12 @@ def read_json(path: Path) -> Any:
     """Reads JSON of an earlier stage."""
     if not path.exists():
         raise UserError(str(path), found="no such file", wanted="the output of an earlier stage", cure="run `make train` first")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise UserError(
+            str(path), found=f"not readable as JSON ({problem})", wanted="a whole file", cure="run `make clean train`"
+        ) from problem
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.table import Table as Grid
 
@@ -63,11 +64,30 @@ def validate(source: Source, ingested: Path, out: Path) -> dict[str, Any]:
             with database(folder) as connection:
                 account.tables["clients"] = {"canonical_rows": write_derived_clients(connection, folder)}
         write_quarantine(ingested, folder / "quarantine", facts, account.bad)
-        content = account.content()
+        content = account.content() | {"notes": uncounted(folder, source.business.currency)}
         write_json(folder / "account.json", content)
         write_json(folder / "tables.json", {name: facts_of(folder / f"{name}.parquet", folder) for name in sorted({*names, "clients"})})
     _print(content, out)
+    for note in content["notes"]:
+        console.print(f"note: {note}")
     return content
+
+
+def uncounted(folder: Path, currency: str) -> list[str]:
+    """Rows that are right in themselves but that no amount will count: said, since money would else be missing without a word."""
+    notes: list[str] = []
+    invoices, payments = folder / "invoices.parquet", folder / "payments.parquet"
+    known = pq.read_table(invoices, columns=["invoice_id", "currency"]) if invoices.exists() else None
+    if known is not None:
+        foreign = pc.sum(pc.not_equal(pc.fill_null(known["currency"], currency), currency)).as_py()
+        notes += [f"{foreign:,} invoices in another currency than {currency} count nothing: there are no rates yet"] if foreign else []
+    if payments.exists():
+        paid = pq.read_table(payments, columns=["invoice_id"])["invoice_id"]
+        lost = (
+            len(paid) - (pc.sum(pc.is_in(paid, value_set=pc.unique(known["invoice_id"]))).as_py() or 0) if known is not None else len(paid)
+        )
+        notes += [f"{lost:,} payments of invoices that are not there (or were quarantined) count nothing"] if lost else []
+    return notes
 
 
 # ---- checks ---------------------------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def write_source(root: Path, raw: dict[str, str | bytes], sql: dict[str, str] | 
     folder = root / "shop"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(PROJECT / "params.yaml", root / "params.yaml")
-    spec = {"files": {"interactions": as_they_are()}} | SPEC | changes
+    spec = {"name": folder.name, "files": {"interactions": as_they_are()}} | SPEC | changes
     (folder / "source.yaml").write_text(yaml.safe_dump(spec, allow_unicode=True, sort_keys=False), encoding="utf-8")
     for name, content in raw.items():
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())

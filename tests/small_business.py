@@ -47,7 +47,7 @@ def folder_of(root: Path, name: str, seed: int, **changes: object) -> Path:
     """Writes a source's folder and its canonical tables under `root`."""
     folder = root / "sources" / name
     folder.mkdir(parents=True)
-    (folder / "source.yaml").write_text(yaml.safe_dump(SPEC | changes, allow_unicode=True), encoding="utf-8")
+    (folder / "source.yaml").write_text(yaml.safe_dump(SPEC | {"name": name} | changes, allow_unicode=True), encoding="utf-8")
     (folder / "interactions.csv").write_text("id\n", encoding="utf-8")
     if not (root / "params.yaml").exists():
         (root / "params.yaml").write_bytes((PROJECT / "params.yaml").read_bytes())
@@ -116,7 +116,7 @@ def stored_files(store: Store, version: Version | None) -> Path:
 def retrain(source: Source) -> None:
     """train and evaluate."""
     rows, columns = train.training_rows(source.output, "churn")
-    found = train.train(rows, columns, target="churn", settings=source.settings, tell=lambda _: None)
+    found = train.train(rows, columns, target="churn", source=source, tell=lambda _: None)
     train.write_training(source.output / "train" / "churn", found)
     backtest = pq.read_table(source.output / "train" / "churn" / "backtest.parquet").to_pandas()
     folder = source.output / "evaluate" / "churn"

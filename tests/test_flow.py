@@ -138,9 +138,12 @@ def test_both_sources_are_registered_and_scored_with_their_own_model(trained, re
         assert scored[name] == {facts["model_hash"]}
 
 
-def test_a_second_make_train_runs_nothing_anew_and_says_where_results_are(trained):
+def test_a_second_make_train_runs_no_stage_anew_and_says_where_results_are(trained):
+    stages = ("ingest", "validate", "snapshot", "label", "featurize", "train/churn", "evaluate/churn", "explain")
+    made = {stage: (trained / "data/simulated" / stage).stat().st_ctime_ns for stage in stages}
     printed = make(trained, "train")
-    assert "data/simulated" in printed
+    assert {stage: (trained / "data/simulated" / stage).stat().st_ctime_ns for stage in stages} == made
+    assert "data/simulated/evaluate/churn" in printed
     assert "AUC" in printed
 
 

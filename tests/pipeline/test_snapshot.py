@@ -8,7 +8,7 @@ from drawn import canonical, day, source_of
 
 from features.errors import NotEnoughHistory, UserError
 from features.time import to_date
-from pipeline.snapshot import as_ofs, canonical_tables, snapshots
+from pipeline.snapshot import as_ofs, canonical_tables, notes, snapshots
 
 
 def statuses(folder, source, *on: str) -> dict[tuple[str, str], str]:
@@ -111,7 +111,40 @@ def test_a_client_has_no_row_before_it_was_known_and_its_tenure_counts_from_its_
     found = snapshots(canonical_tables(tmp_path), [day("2024-03-01"), day("2024-04-01")], source_of("contractual", "2024-12-31"))
     assert found.select(["client_id", "as_of", "tenure_days", "silence_days", "status"]).to_pylist() == [
         {"client_id": "a", "as_of": date(2024, 4, 1), "tenure_days": 91, "silence_days": 31, "status": "eligible"},
+        {
+            "client_id": "b",
+            "as_of": date(2024, 4, 1),
+            "tenure_days": 17,
+            "silence_days": None,
+            "status": "too_new",
+        },  # listed, no contact yet
     ]
+
+
+def test_a_qualifying_kind_that_never_occurs_is_a_fault(tmp_path):
+    canonical("interactions", "client_id on kind\n a 2024-03-01 message", tmp_path)
+    with pytest.raises(UserError, match=r"no interaction that qualifies[\s\S]*'kind': \['order'\]"):
+        statuses(tmp_path, source_of("contractual", "2024-12-31"), "2024-06-01")
+
+
+def test_listed_clients_without_a_snapshot_and_a_far_first_day_are_told(tmp_path):
+    rows = (
+        "\n".join(f"a 2024-03-{day:02d} order" for day in range(1, 31))
+        + "\n"
+        + "\n".join(f"a 2024-04-{day:02d} order" for day in range(1, 31))
+    )
+    rows += (
+        "\n"
+        + "\n".join(f"b 2024-05-{day:02d} order" for day in range(1, 31))
+        + "\n"
+        + "\n".join(f"b 2024-06-{day:02d} order" for day in range(1, 31))
+    )
+    canonical("interactions", f"client_id on kind\n a 1999-01-01 order\n{rows}", tmp_path)
+    canonical("clients", "client_id recorded\n a 2024-03-15\n c 2024-12-31", tmp_path)
+    found = snapshots(canonical_tables(tmp_path), [day("2024-08-01")], source_of("contractual", "2024-12-31"))
+    told = list(notes(found, tmp_path))
+    assert told[0].startswith("1 listed clients are in no snapshot")
+    assert "1999-01-01" in told[1]
 
 
 def test_the_flat_rule_replaces_all_others(tmp_path):

@@ -60,7 +60,15 @@ def test_the_fingerprint_follows_the_raw_files_and_the_mapping(tmp_path):
         ("currency: ILS", "currency: shekel", "currency"),
         ("relationship: contractual", "relationship: contract", "'contractual' or 'non_contractual'"),
         ("relationship: contractual\n", "", "relationship = nothing"),
-        ("description: a test", "descripton: a test", "one of description"),
+        ("description: a test", "descripton: a test", "one of name, description"),
+        ('closes: "17:00"', "closes: 17:00", "in quotes"),
+        ('closes: "17:00"', 'closes: "08:00"', "opens must lie before closes"),
+        ("2024-06-01 06:00:00", "20240601", "a date and time"),
+        ("[order]", "[orders]", "wanted some of message, order"),
+        ("[order]", "[]", "kind: nothing"),
+        ("currency: ILS", "currency: ILS\ncurrency: EUR", "'currency' stands twice"),
+        ("description: a test", "description: a test\nname: wholesaler", "the name of another source"),
+        ("description: a test", "description: a test\nname: my shop", "name = 'my shop'"),
         ("[sun, mon", "[sunday, mon", "working_week.0 = 'sunday'"),
         ("Id: interaction_id", "Id: Interaction ID", "lower-case letters"),
         ("qualifying: {kind: [order]}", "qualifying: {kinds: [order]}", "kinds"),
@@ -74,6 +82,27 @@ def test_a_fault_in_source_yaml_is_named(tmp_path, before, after, words):
         _ = load_source(str(folder_with(tmp_path, WHOLE.replace(before, after)))).business
     assert words in str(fault.value)
     assert "source.yaml" in str(fault.value)
+
+
+def test_folders_of_equal_or_hebrew_names_never_share_a_name(tmp_path):
+    names = set()
+    for place in ("one/export", "two/export", "לקוחות א", "לקוחות ב", "My Data", "My-Data", "sources"):
+        (tmp_path / place).mkdir(parents=True)
+        names.add(load_source(str(folder_with(tmp_path / place))).name)
+    assert len(names) == 7
+    assert "sources" not in names
+
+
+def test_a_name_in_source_yaml_keeps_outputs_and_model_when_the_folder_moves(tmp_path):
+    (tmp_path / "here").mkdir()
+    assert load_source(str(folder_with(tmp_path / "here", WHOLE + "name: my-shop\n"))).name == "my-shop"
+
+
+def test_a_mapping_that_is_not_utf_8_is_named(tmp_path):
+    folder = folder_with(tmp_path)
+    (folder / "interactions.sql").write_bytes("-- הערה\nSELECT 1".encode("cp1255"))
+    with pytest.raises(UserError, match=r"interactions\.sql[\s\S]*offset 3"):
+        load_source(str(folder))
 
 
 def test_a_mapping_of_an_unknown_table_is_named(tmp_path):

@@ -275,3 +275,39 @@ def test_a_table_of_another_shape_is_a_broken_contract():
     for other in (WHOLE | {"mood": pa.array(["x", "y", "z"])}, {name: values for name, values in WHOLE.items() if name != "client_id"}):
         with pytest.raises(UserError, match="the table fails as a whole"):
             checked(pa.table(other))
+
+
+# ---- what the account tells ----------------------------------------------------------------------------------------------------------
+
+
+def test_more_reasons_than_a_thousand_are_all_told(tmp_path):
+    rows = "".join(f"i{number},c1,2024-01-01 10:00,order\n" for number in range(1_200))
+    sql = "SELECT _row, 'reason ' || interaction_id AS _set_aside, * EXCLUDE (_row) FROM raw"
+    sql += " UNION ALL SELECT NULL, NULL, 'i9999', 'c1', '2024-01-02 10:00', 'order' WHERE false"
+    found = raw_run(tmp_path, {"interactions.csv": f"{HEAD}\n{rows}"}, {"interactions": sql}, files={"raw": as_they_are()})
+    assert found.code == 0, found.err
+    told = found.account["raw"]["raw"]["set_aside"]
+    assert len(told) == 1_200
+    assert set(told.values()) == {1}
+
+
+def test_money_that_nothing_will_count_is_said(tmp_path):
+    raw = {
+        "interactions.csv": f"{HEAD}\ni1,c1,2024-01-01 10:00,order\n",
+        "invoices.csv": (
+            "invoice_id,client_id,issued_on,amount,currency\nv1,c1,2024-01-01,10,USD\nv2,c1,2024-01-01,10,ILS\nv3,c1,2024-01-01,10,\n"
+        ),
+        "payments.csv": "payment_id,invoice_id,paid_on,amount\np1,v1,2024-02-01,10\np2,v9,2024-02-01,10\n",
+    }
+    files = {
+        "interactions": as_they_are(),
+        "invoices": as_they_are("invoice_id", "client_id", "issued_on", "amount", "currency", path="invoices.csv"),
+        "payments": as_they_are("payment_id", "invoice_id", "paid_on", "amount", path="payments.csv"),
+    }
+    found = raw_run(tmp_path, raw, files=files)
+    assert found.code == 0, found.err
+    assert found.account["notes"] == [
+        "1 invoices in another currency than ILS count nothing: there are no rates yet",
+        "1 payments of invoices that are not there (or were quarantined) count nothing",
+    ]
+    assert "note: 1 invoices in another currency" in found.out
