@@ -14,6 +14,9 @@ from features.ratios import share, shrunk
 from features.time import days_past
 
 PRICE_TALK = ("price_question", "discount_request", "terms_refused")
+PRICE_WORDS = (  # not "of the client's contacts": such talk counts whoever began it
+    "In the last 90 days there were {price_talk_share_90:.0%} as many contacts about price, discounts or terms as contacts from the client."
+)
 
 
 def measures(business: Business) -> list[Measure]:
@@ -77,8 +80,8 @@ COLUMNS = (
         None,
         churn=1,
         misfit=1,
-        raises="{overdue_share:.0%} of a year's invoices is overdue.",
-        lowers="Only {overdue_share:.0%} of a year's invoices is overdue.",
+        raises="What is overdue comes to {overdue_share:.0%} of what was invoiced in the last year.",
+        lowers="What is overdue comes to only {overdue_share:.0%} of what was invoiced in the last year.",
     ),
     Column(
         "overdue_age_days",
@@ -113,8 +116,8 @@ COLUMNS = (
         None,
         churn=1,
         misfit=1,
-        raises="{paid_late_share_365:.0%} of the last year's payments were late.",
-        lowers="Only {paid_late_share_365:.0%} of the last year's payments were late.",
+        raises="{paid_late_share_365:.0%} of what was paid in the last year was late.",
+        lowers="Only {paid_late_share_365:.0%} of what was paid in the last year was late.",
     ),
     Column(
         "late_trend_days",
@@ -136,8 +139,8 @@ COLUMNS = (
         None,
         churn=1,
         misfit=1,
-        raises="{disputed_share_365:.0%} of the last year's invoices were disputed.",
-        lowers="Only {disputed_share_365:.0%} of the last year's invoices were disputed.",
+        raises="In the last year {disputed_share_365:.0%} as many invoices were disputed as were issued.",
+        lowers="In the last year only {disputed_share_365:.0%} as many invoices were disputed as were issued.",
     ),
     Column("discount_asks_180", "discount_asks_180", "count", "discounts asked for in the last 180 days", 0),
     Column(
@@ -148,8 +151,8 @@ COLUMNS = (
         None,
         churn=1,
         misfit=1,
-        raises="{price_talk_share_90:.0%} of the client's contacts of the last 90 days were about price, discounts or terms.",
-        lowers="Only {price_talk_share_90:.0%} of the client's contacts of the last 90 days were about price, discounts or terms.",
+        raises=PRICE_WORDS,
+        lowers=PRICE_WORDS.replace("there were", "there were only"),
     ),
     Column(
         "price_talk_rise_90",
@@ -163,8 +166,8 @@ COLUMNS = (
         churn=1,
         misfit=1,
         yardstick=0,
-        raises="Talk about price, discounts or terms has risen by {price_talk_rise_90:.0%} of the client's contacts.",
-        lowers="Talk about price, discounts or terms has not risen.",
+        raises=PRICE_WORDS,
+        lowers=PRICE_WORDS,
     ),
     Column(
         "discount_365",

@@ -148,8 +148,8 @@ COLUMNS = (
             f"contacts of the last {days} days against the client's own rate in the {whole} days before as_of (1 = as usual)",
             None,
             churn=-1,
-            raises=f"Contacts of the last {days} days are at {{contact_change_{days}:.0%}} of this client's usual number.",
-            lowers=f"Contacts of the last {days} days are at {{contact_change_{days}:.0%}} of this client's usual number.",
+            raises=f"{{contacts_{days}:.0f}} contacts in the last {days} days, against {{contacts_{whole}:.0f}} in the last {whole} days.",
+            lowers=f"{{contacts_{days}:.0f}} contacts in the last {days} days, against {{contacts_{whole}:.0f}} in the last {whole} days.",
         )
         for days, whole in ((30, 180), (90, 365))
     ),
@@ -173,7 +173,7 @@ COLUMNS = (
         "how many of the last 13 blocks of 28 days had a contact",
         0,
         churn=-1,
-        raises="There was contact in only {active_months_12:.0f} of the last 13 four-week months.",
+        raises="There was contact in {active_months_12:.0f} of the last 13 four-week months.",
         lowers="There was contact in {active_months_12:.0f} of the last 13 four-week months.",
     ),
     Column(
@@ -189,18 +189,21 @@ COLUMNS = (
         "the present silence in typical gaps of the client",
         None,
         churn=1,
-        raises="The present silence is {silence_to_gap:.1f} times this client's typical gap of {typical_gap_days:.0f} days.",
-        lowers="The present silence is only {silence_to_gap:.1f} times this client's typical gap of {typical_gap_days:.0f} days.",
+        raises="The present silence is {silence_to_gap:.1f} times this client's typical gap of {typical_gap_days:g} days.",
+        lowers="The present silence is only {silence_to_gap:.1f} times this client's typical gap of {typical_gap_days:g} days.",
     ),
     Column(
         "silence_rank",
         "gaps_shorter",
         "share",
-        "share of the client's own past gaps that were shorter than the present silence",
+        "past gaps of the client shorter than the present silence, as a share of all of them and the present one",
         None,
         churn=1,
-        raises="{silence_rank:.0%} of this client's earlier gaps were shorter than the present silence.",
-        lowers="Only {silence_rank:.0%} of this client's earlier gaps were shorter than the present silence.",
+        yardstick=0.5,  # above it more than half of the past gaps are shorter, below it no more than half
+        raises="The present silence of {recency_days:.0f} days is longer than most of this client's earlier gaps "
+        "(typically {typical_gap_days:g} days).",
+        lowers="The present silence of {recency_days:.0f} days is not longer than most of this client's earlier gaps "
+        "(typically {typical_gap_days:g} days).",
     ),
     Column(
         "silence_of_tenure",

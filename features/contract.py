@@ -98,9 +98,10 @@ class Column:
 
     value: a measure's name, or a function of the View. empty: what no history at all gives; None = unknown (NaN).
     churn, misfit: +1 = a larger value never lowers that risk, −1 = never raises it, 0 = not constrained.
-    raises, lowers: the sentence where it raises or lowers the risk; format strings on column names, e.g. "{recency_days:.0f} days".
+    raises, lowers: the sentence where it raises or lowers the risk; format strings on column names, e.g. "{recency_days:.0f} days". Every
+    number in it is a plain fact of the client's history: a smoothed value is not spoken, its column's words give the counts behind it.
     yardstick: what the sentences measure the value by, where it is not the portfolio's usual value: 0 for a change, 1 for a ratio to the
-    client's usual; a sentence is left out where the value lies on its other side.
+    client's usual; a sentence is left out where the value lies on its other side, or (unless 0) at it.
     """
 
     name: str

@@ -89,8 +89,8 @@ COLUMNS = (
         1,
         churn=1,
         misfit=1,
-        raises="Complaints and escalations are at {criticism_spike_90:.1f} times this client's usual share.",
-        lowers="Complaints and escalations are at {criticism_spike_90:.1f} times this client's usual share.",
+        raises="Complaints and escalations: {criticism_90:.0f} in the last 90 days, {criticism_365:.0f} in the last year.",
+        lowers="Complaints and escalations: {criticism_90:.0f} in the last 90 days, {criticism_365:.0f} in the last year.",
     ),
     Column(
         "criticism_trickle",
@@ -101,8 +101,8 @@ COLUMNS = (
         churn=1,
         misfit=1,
         yardstick=0,
-        raises="Complaints have been trickling in: {criticism_trickle:.1f} more than this client's earlier pace would give.",
-        lowers="There is no trickle of complaints beyond this client's earlier pace.",
+        raises="Complaints and escalations: {criticism_365:.0f} in the last year, {criticism_90:.0f} of them in the last 90 days.",
+        lowers="Complaints and escalations: {criticism_365:.0f} in the last year, {criticism_90:.0f} of them in the last 90 days.",
     ),
     Column(
         "escalation_share_365",

@@ -81,8 +81,8 @@ COLUMNS = (
         1,
         churn=1,
         misfit=1,
-        raises="Contact outside service hours is at {off_hours_spike_90:.1f} times this client's usual share.",
-        lowers="Contact outside service hours is at {off_hours_spike_90:.1f} times this client's usual share.",
+        raises="{off_hours_90:.0f} contacts outside service hours in the last 90 days ({off_hours_share_90:.0%} of the client's contacts).",
+        lowers="{off_hours_90:.0f} contacts outside service hours in the last 90 days ({off_hours_share_90:.0%} of the client's contacts).",
     ),
 )
 

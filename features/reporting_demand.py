@@ -13,6 +13,13 @@ from features.ratios import share, spike
 DEMANDS = ("report_request", "instruction")
 WINDOWS = (30, 90, 365)  # days
 LONGEST_QUIET_YEARS = 5  # longer tenures say no more
+SHARE_WORDS = (  # not "of the client's contacts": a demand counts whoever wrote it down
+    "In the last 90 days there were {demand_share_90:.0%} as many report requests and instructions as contacts from the client."
+)
+
+
+def _counts(days: int) -> str:
+    return f"Report requests and instructions: {{demands_{days}:.0f}} in the last {days} days, {{demands_365:.0f}} in the last year."
 
 
 def measures(_: Business) -> list[Measure]:
@@ -54,8 +61,8 @@ COLUMNS = (
         None,
         churn=1,
         misfit=1,
-        raises="{demand_share_90:.0%} of the client's contacts of the last 90 days asked for reports or gave instructions.",
-        lowers="Only {demand_share_90:.0%} of the client's contacts of the last 90 days asked for reports or gave instructions.",
+        raises=SHARE_WORDS,
+        lowers=SHARE_WORDS.replace("there were", "there were only"),
     ),
     *(
         Column(
@@ -66,8 +73,8 @@ COLUMNS = (
             1,
             churn=1,
             misfit=1,
-            raises=f"Report requests and instructions are at {{demand_spike_{days}:.1f}} times this client's usual share.",
-            lowers=f"Report requests and instructions are at {{demand_spike_{days}:.1f}} times this client's usual share.",
+            raises=_counts(days),
+            lowers=_counts(days),
         )
         for days in (30, 90)
     ),
@@ -80,8 +87,8 @@ COLUMNS = (
         churn=1,
         misfit=1,
         yardstick=0,
-        raises="After a long quiet time, {demands_90:.0f} report requests and instructions came in the last 90 days.",
-        lowers="{demands_90:.0f} report requests and instructions in the last 90 days are nothing new for this client.",
+        raises="{demands_90:.0f} of the last year's {demands_365:.0f} report requests and instructions came in the last 90 days.",
+        lowers=_counts(90),
     ),
     Column(
         "days_since_demand", lambda view: view.days_since("last_demand"), "days", "days since the last report request or instruction", None

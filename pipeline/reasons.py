@@ -6,23 +6,25 @@ whose direction the members of the bag agree: on small portfolios single models 
 
 The words are those of the column that moves its signal most, for the direction it moves it, with the client's own values. They are left
 out, and the reason stands without them, where they would contradict the yardstick they measure by, however the model came to it: that
-contact at 130 % of the client's usual raises the risk is not said, nor, where a column states no yardstick, that a large value raises it
-when the value does not exceed the portfolio's median.
+contact above, or just at, the client's usual raises the risk is not said, nor, where a column states no yardstick, that a large value
+raises it when the value does not exceed the portfolio's median. Nor is a figure that reads as the yardstick once it is rounded.
 """
 
 import math
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from features.contract import Column, discovered, spoken
+from features.contract import Column, columns_in, discovered, spoken
 from models import scorer
 from models.scorer import Floats
 from pipeline.settings import ExplainSettings
 
 RATIO = "ratio"  # the unit of columns that compare a client with its own usual
+SHARE = "share"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,10 @@ def _sentence(
         declared = columns.get(model.columns[place])
         if declared is None or shares[place] == 0 or (shares[place] > 0) != raises:
             continue
-        if opposes(declared, raises=raises, value=own[declared.name], usual=float(usual[place])):
+        value, typical = own[declared.name], float(usual[place])
+        if not math.isfinite(value) or opposes(declared, raises=raises, value=value, usual=typical):
+            continue
+        if reads_as_usual(declared, raises=raises, value=value, usual=typical):
             continue
         said = spoken(declared.raises if raises else declared.lowers, own)
         if said is not None:
@@ -106,16 +111,40 @@ def _sentence(
 def opposes(column: Column, *, raises: bool, value: float, usual: float) -> bool:
     """Whether the words for this direction would contradict the value.
 
-    By the column's stated direction they call the value large or small: large must lie above the yardstick, small must not. The yardstick
-    is the column's own, 1 (as usual for this client) for a ratio, else the portfolio's usual value. A column whose direction is stated for
-    the other target alone has its words written for that one.
+    By the column's stated direction they call the value large or small: large must lie above the yardstick, small must not. A value at a
+    yardstick of the column's own other than 0, as usual for this client, is neither. A column whose direction is stated for the other
+    target alone has its words written for that one.
     """
     direction = column.churn or column.misfit
     if direction == 0 or not math.isfinite(value):
         return False
-    yardstick = column.yardstick if column.yardstick is not None else 1.0 if column.unit == RATIO else usual
+    own = _own_yardstick(column)
+    if own and math.isclose(value, own, rel_tol=1e-9):  # smoothed ratios of nothing seen come out a rounding error beside 1
+        return True
+    yardstick = usual if own is None else own
     calls_it_large = (direction > 0) == raises
     return value <= yardstick if calls_it_large else value > yardstick
+
+
+def reads_as_usual(column: Column, *, raises: bool, value: float, usual: float) -> bool:
+    """Whether the words speak a ratio or share that, rounded as they round it, is the yardstick: "1.0 times the usual" sets nobody apart.
+
+    By the portfolio's usual value this holds for words that raise the risk alone: that only 0 % of payments are late lowers it where 0 %
+    is usual, too.
+    """
+    own = _own_yardstick(column)
+    words = column.raises if raises else column.lowers
+    if column.unit not in (RATIO, SHARE) or column.name not in columns_in(words) or (own is None and not raises):
+        return False
+    if not (column.churn or column.misfit):
+        return False
+    formats = [spec for _, name, spec, _ in string.Formatter().parse(words) if name == column.name and spec is not None]
+    return any(format(value, spec) == format(usual if own is None else own, spec) for spec in formats)
+
+
+def _own_yardstick(column: Column) -> float | None:
+    """What the column's words measure by: its own, 1 (as usual for this client) for a ratio; none = the portfolio's usual value."""
+    return column.yardstick if column.yardstick is not None else 1.0 if column.unit == RATIO else None
 
 
 def as_columns(found: Sequence[Sequence[Reason]], prefix: str, places: int = 3) -> pd.DataFrame:

@@ -90,6 +90,63 @@ def test_columns_that_the_documents_give_a_direction_have_words_for_it():
     assert silent == []
 
 
+SMOOTHED = {
+    *("contact_change_30", "contact_change_90", "silence_rank", "demand_spike_30", "demand_spike_90", "demands_after_quiet"),
+    *("criticism_spike_90", "criticism_trickle", "off_hours_spike_90", "price_talk_rise_90"),
+}
+
+
+def test_no_sentence_speaks_a_smoothed_value():
+    columns = {column.name: column for signal in SIGNALS.values() for column in signal.columns}
+    assert set(columns) >= SMOOTHED
+    assert {name for name in columns if "_spike_" in name or name.startswith("contact_change_")} <= SMOOTHED
+    spoken_of = {name for column in columns.values() for words in (column.raises, column.lowers) for name in contract.columns_in(words)}
+    assert spoken_of & SMOOTHED == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("contact_change_90", {"contacts_90": 0, "contacts_365": 7}, "0 contacts in the last 90 days, against 7 in the last 365 days."),
+        (
+            "silence_rank",
+            {"recency_days": 40, "typical_gap_days": 7.5},
+            "The present silence of 40 days is longer than most of this client's earlier gaps (typically 7.5 days).",
+        ),
+        (
+            "demands_after_quiet",
+            {"demands_90": 8, "demands_365": 17},
+            "8 of the last year's 17 report requests and instructions came in the last 90 days.",
+        ),
+        (
+            "demand_spike_30",
+            {"demands_30": 1, "demands_365": 4},
+            "Report requests and instructions: 1 in the last 30 days, 4 in the last year.",
+        ),
+        (
+            "criticism_spike_90",
+            {"criticism_90": 1, "criticism_365": 3},
+            "Complaints and escalations: 1 in the last 90 days, 3 in the last year.",
+        ),
+        (
+            "criticism_trickle",
+            {"criticism_90": 1, "criticism_365": 5},
+            "Complaints and escalations: 5 in the last year, 1 of them in the last 90 days.",
+        ),
+        (
+            "off_hours_spike_90",
+            {"off_hours_90": 2, "off_hours_share_90": 0.4},
+            "2 contacts outside service hours in the last 90 days (40% of the client's contacts).",
+        ),
+        ("overdue_share", {"overdue_share": 1.3}, "What is overdue comes to 130% of what was invoiced in the last year."),
+        ("disputed_share_365", {"disputed_share_365": 1.5}, "In the last year 150% as many invoices were disputed as were issued."),
+    ],
+)
+def test_words_that_raise_the_risk_are_plain_facts(name: str, values: dict[str, float], words: str):
+    column = next(column for signal in SIGNALS.values() for column in signal.columns if column.name == name)
+    assert contract.spoken(column.raises, values) == words
+
+
 def test_raw_volumes_are_not_constrained_outside_contact_frequency():
     constrained = [
         column.name

@@ -8,7 +8,7 @@ import pytest
 
 from features.contract import Column
 from models.scorer import Explained
-from pipeline.reasons import Reason, as_columns, opposes, top_reasons
+from pipeline.reasons import Reason, as_columns, opposes, reads_as_usual, top_reasons
 from pipeline.settings import ExplainSettings
 
 COLUMNS = {
@@ -48,7 +48,9 @@ class Scorer:
 USUAL = np.array([20.0, 1.0, 1.0, 3.0])
 
 
-def told(values: list[float], shares: list[float], agreement: list[float] | None = None, reasons: int = 3) -> list[Reason]:
+def told(
+    values: list[float], shares: list[float], agreement: list[float] | None = None, reasons: int = 3, columns: dict[str, Column] = COLUMNS
+) -> list[Reason]:
     """The reasons of one client: values and contributions by column, agreement by signal."""
     by_column = np.array([shares])
     by_signal = np.array([[shares[0] + shares[1], shares[2], shares[3]]])
@@ -56,7 +58,7 @@ def told(values: list[float], shares: list[float], agreement: list[float] | None
     explained = Explained(base, base + by_signal.sum(axis=1), by_signal, by_column, np.array([agreement or [1.0, 1.0, 1.0]]))
     frame = pd.DataFrame([values], columns=list(COLUMNS))
     settings = ExplainSettings(reasons=reasons, agreement=0.8)
-    return top_reasons(Scorer(), explained, frame, usual=USUAL, columns=COLUMNS, settings=settings)[0]  # type: ignore[arg-type]
+    return top_reasons(Scorer(), explained, frame, usual=USUAL, columns=columns, settings=settings)[0]  # type: ignore[arg-type]
 
 
 def sentences(found: list[Reason]) -> list[str | None]:
@@ -125,7 +127,8 @@ def test_a_signal_without_words_stands_without_them():
         ("silence_days", True, 19.0, True),
         ("silence_days", False, 21.0, True),
         ("contact_change", True, 0.9, False),
-        ("contact_change", True, 1.0, False),
+        ("contact_change", True, 1.0, True),
+        ("contact_change", True, 1.0 - 1e-15, True),
         ("contact_change", False, 1.0, True),
         ("contact_change", True, 1.1, True),
         ("contact_change", False, 1.1, False),
@@ -134,13 +137,61 @@ def test_a_signal_without_words_stands_without_them():
         ("lateness_change_days", True, 0.0, True),
         ("lateness_change_days", False, 3.0, True),
         ("lateness_change_days", False, 0.0, False),
+        ("silence_rank", True, 0.6, False),
+        ("silence_rank", True, 0.5, True),
+        ("silence_rank", False, 0.5, True),
+        ("silence_rank", False, 0.4, False),
         ("visits", True, 0.0, False),
     ],
 )
 def test_words_oppose_what_they_show(column: str, raises: bool, value: float, is_opposed: bool):
-    usual = dict(zip(COLUMNS, USUAL.tolist(), strict=True)) | {"lateness_change_days": 5.0}
-    declared = COLUMNS | {"lateness_change_days": replace(COLUMNS["silence_days"], name="lateness_change_days", yardstick=0)}
+    usual = dict(zip(COLUMNS, USUAL.tolist(), strict=True)) | {"lateness_change_days": 5.0, "silence_rank": 0.9}
+    declared = COLUMNS | {
+        name: replace(COLUMNS["silence_days"], name=name, yardstick=own)
+        for name, own in (("lateness_change_days", 0), ("silence_rank", 0.5))
+    }
     assert opposes(declared[column], raises=raises, value=value, usual=usual[column]) is is_opposed
+
+
+TIMES = replace(
+    COLUMNS["contact_change"],
+    churn=1,
+    raises="Silent for {contact_change:.1f} typical gaps.",
+    lowers="Silent for only {contact_change:.1f} typical gaps.",
+)
+LATE = replace(COLUMNS["complaints"], unit="share", raises="{complaints:.0%} late.", lowers="Only {complaints:.0%} late.")
+
+
+@pytest.mark.parametrize(
+    ("column", "raises", "value", "is_usual"),
+    [
+        (TIMES, True, 1.04, True),
+        (TIMES, True, 1.06, False),
+        (TIMES, False, 0.96, True),
+        (TIMES, False, 0.94, False),
+        (replace(TIMES, raises="Silent for long."), True, 1.04, False),
+        (LATE, True, 0.004, True),
+        (LATE, True, 0.006, False),
+        (LATE, False, 0.0, False),
+        (replace(LATE, yardstick=0.2), True, 0.204, True),
+        (replace(LATE, yardstick=0.2), False, 0.196, True),
+        (COLUMNS["complaints"], True, 0.4, False),
+    ],
+)
+def test_a_figure_that_is_the_usual_one_once_rounded_sets_nobody_apart(column: Column, raises: bool, value: float, is_usual: bool):
+    assert reads_as_usual(column, raises=raises, value=value, usual=0.0) is is_usual
+
+
+def test_a_figure_that_reads_as_usual_leaves_the_word_to_the_next_column():
+    assert sentences(told([45, 0.996, 0, 0], [0.2, 0.6, 0.0, 0.0])) == ["Silent for 45 days."]
+
+
+def test_words_about_a_column_that_is_unknown_are_left_out_though_they_speak_others():
+    of_others = replace(COLUMNS["contact_change"], raises="{visits:.0f} visits.")
+    assert sentences(told([45, float("nan"), 0, 2], [0.1, 0.6, 0.0, 0.0], columns=COLUMNS | {"contact_change": of_others})) == [
+        "Silent for 45 days."
+    ]
+    assert sentences(told([45, 0.5, 0, 2], [0.1, 0.6, 0.0, 0.0], columns=COLUMNS | {"contact_change": of_others})) == ["2 visits."]
 
 
 def test_words_written_for_the_other_target_are_held_to_its_direction():
