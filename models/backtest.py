@@ -5,7 +5,7 @@ is held out once. A fold is calibrated on the margins of earlier folds whose out
 exist, on its own out-of-bag margins, and said so. The shipped model is the same recipe refitted to all rows, calibrated on all folds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,14 +53,18 @@ def backtest(
     columns: Columns,
     yardsticks: Yardsticks,
     *,
-    target: str,
+    question: Mapping[str, Any],
     calendar: Calendar,
     test_periods: int,
     origins: int,
     recipe: Recipe,
     tell: Callable[[str], None],
 ) -> Backtest:
-    """Runs the backtest and the final refit; `tell` is called with a line per fold. Raises NotEnoughHistory or UserError."""
+    """Runs the backtest and the final refit; `tell` is called with a line per fold. Raises NotEnoughHistory or UserError.
+
+    question: what the labels answer, `target` and whatever else the caller must know again; it goes into the specs, with the calendar's gap
+    and horizon and the days from which each model learned.
+    """
     for name in (yardsticks.recency, *yardsticks.rfm):
         if name not in rows.features.columns:
             raise UserError("features", found=f"no column {name}", wanted="the columns the baselines read", cure="run featurize again")
@@ -69,18 +73,30 @@ def backtest(
     for split in (*plan.origins, plan.test):
         name = TEST if split is plan.test else str(to_date(split.origin))
         earlier = [fold for fold in done if calendar.is_mature(fold.split.origin, split.origin)]
-        done.append(_run(name, split, rows, columns, yardsticks, target=target, recipe=recipe, earlier=earlier))
+        done.append(_run(name, split, rows, columns, yardsticks, question=question, calendar=calendar, recipe=recipe, earlier=earlier))
         tell(f"fold {name}: {len(done[-1].learnt)} rows to learn from, {len(done[-1].asked)} to predict")
     bag = fit(rows, columns, recipe)
     tell(f"shipped model: {len(rows)} rows")
     platt = _pooled(done) if len(done) >= FOLDS_AT_LEAST else out_of_bag_calibration(bag, rows)
-    shipped = calibrated(bag, platt, target=target)
+    shipped = calibrated(bag, platt, question=_dated(question, calendar, rows))
     return Backtest(
         pd.concat([fold.predictions for fold in done], ignore_index=True),
         pd.DataFrame([fold.facts for fold in done]),
         done[-1].model,
         shipped,
     )
+
+
+def _dated(question: Mapping[str, Any], calendar: Calendar, learnt: Snapshots) -> dict[str, Any]:
+    """The question with its days. trained_until: the last as_of learned from. outcomes_until: the day after the last outcome window."""
+    last = int(learnt.as_of.max())
+    return {
+        **question,
+        "gap_days": calendar.gap_days,
+        "horizon_days": calendar.horizon_days,
+        "trained_until": str(to_date(last)),
+        "outcomes_until": str(to_date(calendar.outcome_ends(last))),
+    }
 
 
 @dataclass(frozen=True)
@@ -100,14 +116,15 @@ def _run(
     columns: Columns,
     yardsticks: Yardsticks,
     *,
-    target: str,
+    question: Mapping[str, Any],
+    calendar: Calendar,
     recipe: Recipe,
     earlier: Sequence[_Fold],
 ) -> _Fold:
     learnt, asked = rows.at(split.learns), rows.at(split.predicts)
     bag = fit(learnt, columns, recipe)
     platt = _pooled(earlier) if len(earlier) >= FOLDS_AT_LEAST else out_of_bag_calibration(bag, learnt)
-    model = calibrated(bag, platt, target=target)
+    model = calibrated(bag, platt, question=_dated(question, calendar, learnt))
     of_members = margins(bag, asked.features)
     scores = Model(model.spec, model.texts).calibrated(of_members)
     predictions = pd.DataFrame(

@@ -2,7 +2,7 @@
 
 rows = Snapshots(features, label, client, as_of)          one row per client and as_of with a known outcome
 bag = fit(rows, columns, recipe)                          members fitted, not yet calibrated
-model = calibrated(bag, calibration, target="churn")      model.spec and model.texts are what is stored and shipped
+model = calibrated(bag, calibration, question=question)   model.spec and model.texts are what is stored and shipped
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,9 +76,10 @@ def fit(rows: Snapshots, columns: Columns, recipe: Recipe) -> Bag:
     return fit_bag(packed, columns.names, signs=columns.signs, signals=columns.signals, recipe=recipe)
 
 
-def calibrated(bag: Bag, calibration: Calibration, *, target: str) -> FittedModel:
-    """The bag with Platt's numbers in its spec."""
-    spec = {"format": bag.spec["format"], "target": target} | bag.spec | {"calibration": calibration.to_spec()}
+def calibrated(bag: Bag, calibration: Calibration, *, question: Mapping[str, Any]) -> FittedModel:
+    """The bag with Platt's numbers in its spec, and what it was asked: at least the question's `target`."""
+    head = {"format": bag.spec["format"], "target": question["target"], "question": dict(question)}
+    spec = head | bag.spec | {"calibration": calibration.to_spec()}
     return FittedModel(spec, bag.texts, bag)
 
 

@@ -31,7 +31,7 @@ from features.time import to_date
 from models import scorer
 from pipeline import reasons
 from pipeline.register import TARGET, read_trained_model
-from pipeline.score import champion_of, chosen_day, judge, shown
+from pipeline.score import champion_of, chosen_day, hindsight_note, judge, shown
 from pipeline.source import Source, selected_source
 from pipeline.stage import command, console, stage
 from pipeline.tables import folder_written_whole, read_parquet, write_parquet, written_whole
@@ -242,6 +242,8 @@ def explain_client(source: Source, client: str) -> Path | None:
     answer = found.answers.iloc[0]
     range_ = f"{answer['low']:.2f}–{answer['high']:.2f}"
     console.print(f"probability of leaving {answer['probability']:.2f} (members, 10th to 90th percentile: {range_})")
+    if note := hindsight_note(champion, day):
+        console.print(note)
     for reason in found.reasons[0]:
         console.print(f"  {'↑' if reason.contribution > 0 else '↓'} {shown(reason.sentence or _title(reason.signal))}")
     if not found.reasons[0]:

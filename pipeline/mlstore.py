@@ -8,6 +8,7 @@ sha256 of every file it consists of, and nothing is loaded that differs from it.
 """
 
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -98,7 +99,10 @@ class Store:
         """A copy of the version's files, compared with the sha256 in the registry. Raises UserError if they differ or are gone."""
         from mlflow.exceptions import MlflowException
 
-        cure = "run `make train`, which registers the model again; if the project was moved, its registry still names the old place"
+        cure = (
+            "run `make train`: what it registers takes the place of a damaged champion; "
+            "if the project was moved, its registry still names the old place"
+        )
         with ExitStack() as stack:
             try:
                 folder = stack.enter_context(copied(self.client.get_model_version_download_uri(version.name, str(version.number))))
@@ -118,6 +122,15 @@ class Store:
                     cure=f"the files were changed or damaged, so they are not loaded; {cure}",
                 )
             yield folder
+
+    def spec_of(self, version: Version) -> dict[str, Any] | None:
+        """The version's spec, or None where its files are not all there as they were registered."""
+        try:
+            with self.files_of(version) as folder:
+                spec: dict[str, Any] = json.loads((folder / "artifacts" / "spec.json").read_bytes())
+                return spec
+        except UserError:
+            return None
 
     def is_whole(self, version: Version) -> bool:
         """Whether the version's files are there and are those that were registered."""

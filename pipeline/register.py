@@ -2,7 +2,9 @@
 
 Idempotent: a model whose content hash is registered already, with its files whole, is not registered twice, so that training source A,
 then B, then A again finds A's version and its alias. The first version of a source becomes `champion`, flagged if it does not beat the
-recency rule; a later one becomes `challenger`. Nothing is promoted here: that is for the gate.
+recency rule; a later one becomes `challenger`. Nothing is promoted on its merits here: that is for the gate. Only a champion that can no
+longer score is replaced, one that is damaged or that was trained on another question than the source asks now; the tag
+`champion_because` says which.
 
 A version is created last, in one step, from files that have been logged, loaded back and found to score like this code, bit for bit. A
 process that dies before that leaves a run without a version; one that dies after it leaves a version that the next run finds and aliases.
@@ -24,6 +26,7 @@ from features.errors import UserError
 from models import scorer
 from models.churn import BY_RELATIONSHIP
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version, alone, copied, faults_told, files_sha256, open_store
+from pipeline.question import asked_of, differing, told
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
 from pipeline.tables import data_version, folder_written_whole, read_json, sha256_of, write_json
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 TARGET = "churn"
+BECAUSE = "champion_because"  # a version's tag
 SHIPPED_WITH = ("lightgbm", "numpy", "pandas", "mlflow")  # what the scorer imports, in the versions it was made with
 PROJECT = Path(__file__).parents[1]
 CODE = ("features", "models", "pipeline")
@@ -64,6 +68,7 @@ class Registration:
     beats_recency: str
     data_version: str
     code_version: str
+    champion_because: str  # why it took a former champion's place; empty if it took none
 
 
 def model_name(source: Source) -> str:
@@ -97,17 +102,37 @@ def register(source: Source, trained: Trained, store: Store) -> tuple[Registrati
         found = next((version for version in reversed(known) if store.is_whole(version)), None)
         is_new = found is None
         found = found or _log(source, trained, store)
-        _give_alias(found, store)
+        found = _give_alias(found, trained.model.spec, store)
         return _registration(found, _role(found, store)), is_new
 
 
-def _give_alias(found: Version, store: Store) -> None:
+def _give_alias(found: Version, spec: Mapping[str, Any], store: Store) -> Version:
+    """Makes the version champion or challenger; returns it with its tags. spec: its model's."""
     champion = store.with_alias(found.name, CHAMPION)
-    # a champion whose files are gone is replaced by the same model registered anew: no promotion, its content is the same
-    if champion is None or (champion.model_hash == found.model_hash and champion.number != found.number and not store.is_whole(champion)):
+    if champion is not None and champion.number == found.number:
+        return found
+    because = "" if champion is None else _why_replaced(champion, spec, store)
+    if champion is None or because:
+        if because:
+            # before the alias: a process that dies in between leaves a tag too many, not a champion without its reason
+            store.client.set_model_version_tag(found.name, str(found.number), BECAUSE, because)
         store.client.set_registered_model_alias(found.name, CHAMPION, str(found.number))
+        challenger = store.with_alias(found.name, CHALLENGER)
+        if challenger is not None and challenger.number == found.number:
+            store.client.delete_registered_model_alias(found.name, CHALLENGER)
     elif champion.model_hash != found.model_hash:
         store.client.set_registered_model_alias(found.name, CHALLENGER, str(found.number))
+    return next(version for version in store.versions(found.name) if version.number == found.number)
+
+
+def _why_replaced(champion: Version, spec: Mapping[str, Any], store: Store) -> str:
+    """Why the champion can no longer score for the source whose newest model has this spec; empty if it can."""
+    former = store.spec_of(champion)
+    if former is None:
+        return f"the former champion, version {champion.number}, is damaged"
+    before, now = asked_of(former), asked_of(spec)
+    changed = [f"{part} {told(before, part)} -> {told(now, part)}" for part in differing(before, now)]
+    return f"the question changed: {', '.join(changed)}" if changed else ""
 
 
 def _role(found: Version, store: Store) -> str:
@@ -130,6 +155,7 @@ def _registration(found: Version, role: str) -> Registration:
         beats_recency=tags["beats_recency"],
         data_version=tags["data_version"],
         code_version=tags["code_version"],
+        champion_because=tags.get(BECAUSE, "") if role == CHAMPION else "",
     )
 
 
@@ -360,14 +386,16 @@ def main() -> None:
         found, is_new = register(source, trained, store)
     with folder_written_whole(source.output / "register") as folder:
         write_json(folder / "registration.json", asdict(found))
-    told = "registered" if is_new else "already registered, found by its content:"
-    console.print(f"{told} {found.model} version {found.version}, {found.role} ({found.model_hash[:12]})")
+    news = "registered" if is_new else "already registered, found by its content:"
+    console.print(f"{news} {found.model} version {found.version}, {found.role} ({found.model_hash[:12]})")
     if found.beats_recency != "yes":
         console.print(
             "note: "
             + ("not compared with" if found.beats_recency == "unknown" else "does not beat")
             + " the recency rule; flagged so in the registry"
         )
+    if found.champion_because:
+        console.print(f"champion because {found.champion_because}; flagged so in the registry", markup=False)
     if found.role == CHALLENGER:
         console.print("the champion stays what `make score` uses: nothing is promoted silently")
 

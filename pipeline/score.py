@@ -3,15 +3,21 @@
     scores.parquet  one row per client known at as_of, the riskiest first; probabilities and reasons where status is eligible
     scores.csv      the same for a spreadsheet: UTF-8 with a byte order mark, without which Excel garbles Hebrew; cells that a spreadsheet
                     would run as formulas begin with an apostrophe, so ids are exact in the Parquet file only
-    manifest.json   sha256 sums of both, the registry's version, hashes of model and data, when they were first written
+    manifest.json   sha256 sums of both, the registry's version, hashes of model and data, gap and horizon, until when the model learned
+                    (trained_until: its last as_of; outcomes_until: the day after its last outcome window), is_hindsight: whether as_of
+                    lies before outcomes_until; and when they were first written
 
-The same model on the same data gives the same bytes; scoring again leaves the files as they are. What runs is the registered version's
+The same model on the same data gives the same bytes; scoring again leaves the files as they are. A past as_of is seen as the data stood
+then, but by today's champion, which may have learned from what came after. What runs is the registered version's
 own code, after its files were compared with the registry. Columns of parts that are not built yet are there, and null.
 """
 
 import argparse
 import re
+import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,7 +32,8 @@ from features.time import to_date, to_day
 from pipeline import mlstore, reasons
 from pipeline.featurize import featurize
 from pipeline.mlstore import CHAMPION, Version
-from pipeline.register import code_version, model_name
+from pipeline.question import asked_of, differing, question_of, worded
+from pipeline.register import TARGET, code_version, model_name
 from pipeline.snapshot import STATUSES, canonical_tables, first_event_day, snapshots
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
@@ -34,6 +41,7 @@ from pipeline.tables import data_version, folder_written_whole, read_json, sha25
 
 PLACES = 3  # reasons per client and target
 SHOWN = 10  # clients printed
+FILES = ("scores.parquet", "scores.csv")
 # what a spreadsheet may take for a formula: OWASP's list, full-width forms and leading blanks included
 FORMULA = re.compile(r"[\t\r\n\x00]|\s*[=+\-@＝＋－＠]")
 
@@ -72,6 +80,16 @@ class Champion:
     version: Version
     model: Any
 
+    @property
+    def question(self) -> Mapping[str, Any]:
+        """What it was trained on: pipeline/question.py's parts, trained_until and outcomes_until."""
+        stated: Mapping[str, Any] = self.model.spec["question"]
+        return stated
+
+    def is_hindsight(self, day: int) -> bool:
+        """Whether it learned from outcomes that lie on or after this as_of."""
+        return day < to_day(date.fromisoformat(self.question["outcomes_until"]))
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -89,7 +107,10 @@ class Judged:
 
 
 def champion_of(source: Source) -> Champion:
-    """The source's champion, its files compared with the registry before any of it is loaded. Raises UserError if there is none."""
+    """The source's champion, its files compared with the registry before any of it is loaded.
+
+    Raises UserError if there is none, or if it was trained on another question than the source's settings ask.
+    """
     name = model_name(source)
     version = None
     if mlstore.store_exists():
@@ -104,7 +125,32 @@ def champion_of(source: Source) -> Champion:
 
     with mlstore.faults_told(), store.files_of(version) as folder:
         loaded = mlflow.pyfunc.load_model(str(folder))
-    return Champion(version, loaded.unwrap_python_model().model)
+    champion = Champion(version, loaded.unwrap_python_model().model)
+    _check_question(source, champion)
+    return champion
+
+
+def _check_question(source: Source, champion: Champion) -> None:
+    trained_on, wanted = asked_of(champion.model.spec), question_of(source, TARGET)
+    parts = differing(trained_on, wanted)
+    if parts:
+        raise UserError(
+            str(champion.version),
+            found=f"a champion trained on {worded(trained_on, parts)}",
+            wanted=f"{worded(wanted, parts)}, as the settings of {source.name} have it now",
+            cure=f"run `make train SOURCE={source.folder}`: its model takes the champion's place; or set the settings back",
+        )
+
+
+def hindsight_note(champion: Champion, day: int) -> str | None:
+    """A line that warns of hindsight, where there is any."""
+    if not champion.is_hindsight(day):
+        return None
+    until = champion.question["outcomes_until"]
+    return (
+        f"note: the champion learned from outcomes up to {until}; this is what it says of the clients as they stood on {to_date(day)}, "
+        "not what would have been said then"
+    )
 
 
 def chosen_day(source: Source, text: str | None, validated: Path) -> int:
@@ -207,18 +253,22 @@ def scores(judged: Judged, champion: Champion, data: str) -> pa.Table:
 
 
 def write_scores(folder: Path, table: pa.Table, facts: dict[str, Any]) -> dict[str, Any]:
-    """Writes scores and manifest, all or nothing; returns the manifest. The same scores keep the time of their first writing."""
-    with folder_written_whole(folder) as building:
-        write_parquet(building / "scores.parquet", table)
-        write_spreadsheet(building / "scores.csv", table)
-        files = {name: {"sha256": sha256_of(building / name)} for name in ("scores.parquet", "scores.csv")}
+    """Writes scores and manifest, all or nothing, and only where they differ from what stands there; returns the manifest."""
+    with tempfile.TemporaryDirectory(prefix="clientfit-") as own:
+        made = Path(own)
+        write_parquet(made / "scores.parquet", table)
+        write_spreadsheet(made / "scores.csv", table)
+        files = {name: {"sha256": sha256_of(made / name)} for name in FILES}
         manifest = facts | {"n_rows": table.num_rows, "files": files}
         earlier = read_json(folder / "manifest.json") if (folder / "manifest.json").exists() else {}
         scored_at = earlier.pop("scored_at", None) if isinstance(earlier, dict) else None
-        if earlier != manifest or not scored_at:
-            scored_at = datetime.now(UTC).isoformat(timespec="seconds")
-        manifest |= {"scored_at": scored_at}
-        write_json(building / "manifest.json", manifest)
+        fits = bool(scored_at) and earlier == manifest
+        manifest |= {"scored_at": scored_at if fits else datetime.now(UTC).isoformat(timespec="seconds")}
+        if not (fits and all((folder / name).is_file() and sha256_of(folder / name) == files[name]["sha256"] for name in FILES)):
+            with folder_written_whole(folder) as building:
+                for name in FILES:
+                    shutil.copyfile(made / name, building / name)
+                write_json(building / "manifest.json", manifest)
     return manifest
 
 
@@ -263,7 +313,10 @@ def tell(table: pa.Table, manifest: dict[str, Any], folder: Path) -> None:
         )
     counts = manifest["statuses"]
     console.print(", ".join(f"{counts[status]:,} {status}" for status in STATUSES if counts.get(status)))
-    console.print(f"by {manifest['model']} version {manifest['version']} (model {manifest['model_hash'][:12]})")
+    console.print(
+        f"risk of leaving in the {manifest['horizon_days']} days that begin {manifest['gap_days']} days after that day,"
+        f" by {manifest['model']} version {manifest['version']} (model {manifest['model_hash'][:12]})"
+    )
     console.print(f"every client: {folder / 'scores.csv'}, {folder / 'scores.parquet'}; sums and versions: {folder / 'manifest.json'}")
 
 
@@ -286,9 +339,13 @@ def score(source: Source, as_of: str | None) -> tuple[pa.Table, dict[str, Any], 
         "model_hash": champion.version.model_hash,
         "data_version": data,
         "code_version": code_version(),
+        **{part: champion.question[part] for part in ("gap_days", "horizon_days", "trained_until", "outcomes_until")},
+        "is_hindsight": champion.is_hindsight(day),
         "statuses": dict(sorted(Counter(table["status"].to_pylist()).items())),
     }
     folder = source.output / "score" / f"as_of={to_date(day)}"
+    if note := hindsight_note(champion, day):
+        console.print(note)
     with mlstore.alone(f"score-{source.name}"):
         return table, write_scores(folder, table, facts), folder
 

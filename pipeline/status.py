@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 from features.time import to_date
 from pipeline import mlstore
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version
-from pipeline.register import model_name
+from pipeline.question import asked_of, differing, question_of, worded
+from pipeline.register import BECAUSE, TARGET, model_name
 from pipeline.score import shown
 from pipeline.snapshot import canonical_tables
 from pipeline.source import Source, selected_source
@@ -52,8 +53,13 @@ def registry_lines(source: Source, store: Store) -> Iterator[str]:
     yield from _figure_lines(champion, store)
     if champion.tags.get("beats_recency") != "yes":
         yield "  flagged: not shown to beat the recency rule"
-    if not store.is_whole(champion):
-        yield "  its files are gone or differ from the registry: `make score` will refuse them; `make train` registers it again"
+    if champion.tags.get(BECAUSE):
+        yield f"  champion because {champion.tags[BECAUSE]}"
+    spec, asked = store.spec_of(champion), question_of(source, TARGET)
+    if spec is None:
+        yield "  its files are gone or differ from the registry: `make score` will refuse them; what `make train` registers takes its place"
+    elif parts := differing(asked_of(spec), asked):
+        yield f"  trained on {worded(asked_of(spec), parts)}; the settings ask {worded(asked, parts)}: run `make train`"
     elif champion.tags.get("data_version") != _present_data(source):
         yield "  trained on other data than stand here now"
     if challenger is not None:

@@ -21,7 +21,7 @@ from features.time import to_date, to_day
 from models.backtest import Backtest, Yardsticks, backtest
 from models.bag import Recipe
 from models.fitting import Columns, Snapshots
-from pipeline.settings import Settings
+from pipeline.question import question_of
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
 from pipeline.tables import folder_written_whole, read_json, read_parquet, write_json, write_parquet, write_text
@@ -71,13 +71,14 @@ def yardsticks(columns: Columns) -> Yardsticks:
     return Yardsticks(RECENCY_COLUMN, tuple(name for name in RFM_COLUMNS if name in columns.signals))
 
 
-def train(rows: Snapshots, columns: Columns, *, target: str, settings: Settings, tell: Callable[[str], None]) -> Backtest:
-    """The backtest and the shipped refit, with the settings' calendar and recipe."""
+def train(rows: Snapshots, columns: Columns, *, target: str, source: Source, tell: Callable[[str], None]) -> Backtest:
+    """The backtest and the shipped refit, with the source's question, calendar and recipe."""
+    settings = source.settings
     return backtest(
         rows,
         columns,
         yardsticks(columns),
-        target=target,
+        question=question_of(source, target),
         calendar=settings.time.calendar,
         test_periods=settings.train.test_periods,
         origins=settings.train.origins,
@@ -92,6 +93,7 @@ def training_facts(found: Backtest) -> dict[str, Any]:
     spec = found.shipped.spec
     return {
         "target": spec["target"],
+        "question": spec["question"],
         "model_hash": found.shipped.content_hash,
         "n_columns": len(spec["columns"]),
         "signals": spec["signals"],
@@ -138,7 +140,7 @@ def main() -> None:
     source = selected_source()
     target = chosen_target(source)
     rows, columns = training_rows(source.output, target)
-    found = train(rows, columns, target=target, settings=source.settings, tell=console.print)
+    found = train(rows, columns, target=target, source=source, tell=console.print)
     write_training(source.output / "train" / target, found)
     told = found.shipped.spec["training"]
     console.print(f"{told['n_rows']:,} snapshots of {told['n_clients']:,} clients; {told['size_reason']}")

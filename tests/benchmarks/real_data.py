@@ -99,7 +99,7 @@ def ours(source: Source, output: Path) -> "tuple[pd.DataFrame, dict[str, Any]]":
     write_parquet(output / "featurize" / "features.parquet", as_table(features))
     write_json(output / "featurize" / "columns.json", described(features))
     rows, columns = training_rows(output, "churn")
-    done = train(rows, columns, target="churn", settings=source.settings, tell=lambda _: None)
+    done = train(rows, columns, target="churn", source=source, tell=lambda _: None)
     test = done.predictions[done.predictions["fold"] == "test"]
     return test.set_index("client_id").sort_index(), done.evaluated.spec["training"]
 

@@ -82,4 +82,4 @@ def recipe() -> Recipe:
 @pytest.fixture(scope="session")
 def model(world: World, recipe: Recipe) -> FittedModel:
     """Fitted on the whole portfolio, with a calibration that is not the neutral one."""
-    return calibrated(fit(world.rows, COLUMNS, recipe), Calibration(1.2, -0.1, "a test", 0, 0, ()), target="churn")
+    return calibrated(fit(world.rows, COLUMNS, recipe), Calibration(1.2, -0.1, "a test", 0, 0, ()), question={"target": "churn"})

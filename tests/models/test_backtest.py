@@ -13,10 +13,11 @@ from models.fitting import Snapshots, fit, margins, unseen_margin
 CALENDAR = Calendar(gap_days=0, horizon_days=60, lateness_days=0)
 YARDSTICKS = Yardsticks("recency_days", ("recency_days", "contacts_90"))
 RECIPE = Recipe(members=3, seed=1)
+QUESTION = {"target": "churn", "relationship": "contractual"}
 
 
 def run(rows, columns, **changed):
-    given = {"target": "churn", "calendar": CALENDAR, "test_periods": 2, "origins": 4, "recipe": RECIPE, "tell": print}
+    given = {"question": QUESTION, "calendar": CALENDAR, "test_periods": 2, "origins": 4, "recipe": RECIPE, "tell": print}
     return backtest(rows, columns, YARDSTICKS, **(given | changed))
 
 
@@ -67,6 +68,19 @@ def test_the_shipped_model_learns_from_everything(found, world):
     assert found.shipped.spec["training"]["n_rows"] == len(world.rows)
     assert found.shipped.spec["calibration"]["folds"][-1] == TEST
     assert found.evaluated.spec["training"]["n_rows"] == 250 * 9
+
+
+def test_a_model_states_what_it_was_asked_and_until_when_it_learned(found):
+    asked = QUESTION | {"gap_days": 0, "horizon_days": 60}
+    assert found.shipped.spec["question"] == asked | {"trained_until": "1970-11-27", "outcomes_until": "1971-01-26"}  # days 330 and 390
+    assert found.evaluated.spec["question"] == asked | {"trained_until": "1970-08-29", "outcomes_until": "1970-10-28"}  # days 240 and 300
+    assert found.shipped.spec["target"] == "churn"
+
+
+def test_another_question_is_another_model(world, columns, found):
+    other = run(world.rows, columns, question=QUESTION | {"relationship": "non_contractual"})
+    assert other.shipped.content_hash != found.shipped.content_hash
+    assert other.shipped.texts == found.shipped.texts
 
 
 def test_a_short_history_is_calibrated_out_of_bag_and_says_so(make_portfolio, columns):
@@ -130,7 +144,7 @@ def test_a_missing_yardstick_is_told(world, columns):
             world.rows,
             columns,
             Yardsticks("silence", ()),
-            target="churn",
+            question=QUESTION,
             calendar=CALENDAR,
             test_periods=2,
             origins=4,

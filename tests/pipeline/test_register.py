@@ -11,7 +11,7 @@ import yaml
 from small_business import STRANGE_IDS, Small, retrain, stored_files, trained
 
 from models import scorer
-from pipeline import mlstore, register
+from pipeline import mlstore, register, score
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store
 from pipeline.register import Registration, Trained
 from pipeline.tables import data_version, read_json, write_json
@@ -107,6 +107,88 @@ def test_a_version_whose_files_were_damaged_is_registered_anew_and_stays_champio
     member.write_bytes(member.read_bytes()[:-1])
     found, is_new = registered(small)
     assert (found.version, found.role, is_new) == (2, "champion", True)
+
+
+def damage_champion() -> None:
+    store = mlstore.open_store()
+    member = stored_files(store, store.with_alias(NAME, CHAMPION)) / "artifacts" / "members" / "member_00.txt"
+    member.write_bytes(member.read_bytes()[:-1])
+
+
+def asking(small: Small, **changed: object) -> Trained:
+    """The trained model as if it had been trained on another question."""
+    first = register.read_trained(small.source)
+    spec = read_json(first.training / "spec.json")
+    write_json(first.training / "spec.json", spec | {"question": spec["question"] | changed})
+    return register.read_trained(small.source)
+
+
+def test_another_model_takes_the_place_of_a_damaged_champion_and_scores(small: Small):
+    registered(small)
+    damage_champion()
+    with pytest.raises(register.UserError, match="takes the place of a damaged champion"):
+        score.champion_of(small.source)
+    store = mlstore.open_store()
+    found, is_new = register.register(small.source, another(small, 2), store)
+    assert (found.version, found.role, is_new) == (2, "champion", True)
+    assert found.champion_because == "the former champion, version 1, is damaged"
+    assert store.versions(NAME)[1].tags["champion_because"] == found.champion_because
+    assert aliases(store) == {CHAMPION: 2, CHALLENGER: None}
+    assert score.champion_of(small.source).version.number == 2
+    again, _ = register.register(small.source, register.read_trained(small.source), store)
+    assert again == found
+
+
+def test_a_challenger_takes_the_place_of_a_champion_damaged_since(small: Small):
+    registered(small)
+    store = mlstore.open_store()
+    trained_later = another(small, 2)
+    first, _ = register.register(small.source, trained_later, store)
+    assert (first.role, first.champion_because) == ("challenger", "")
+    damage_champion()
+    found, is_new = register.register(small.source, trained_later, store)
+    assert (found.version, found.role, is_new) == (2, "champion", False)
+    assert aliases(store) == {CHAMPION: 2, CHALLENGER: None}
+
+
+def test_a_model_of_another_question_becomes_champion_and_says_why(small: Small):
+    registered(small)
+    found, _ = register.register(small.source, asking(small, horizon_days=180), mlstore.open_store())
+    assert (found.version, found.role) == (2, "champion")
+    assert found.champion_because == "the question changed: horizon_days 60 -> 180"
+    back, is_new = register.register(small.source, asking(small, horizon_days=60), mlstore.open_store())
+    assert (back.version, back.role, is_new) == (1, "champion", False)
+    assert back.champion_because == "the question changed: horizon_days 180 -> 60"
+
+
+def test_a_champion_that_does_not_say_its_question_is_replaced(small: Small):
+    spec = small.source.output / "train" / "churn" / "spec.json"
+    whole = read_json(spec)
+    write_json(spec, {key: value for key, value in whole.items() if key != "question"})
+    registered(small)
+    with pytest.raises(register.UserError, match="horizon_days not stated"):
+        score.champion_of(small.source)
+    write_json(spec, whole)
+    found, _ = registered(small)
+    assert (found.version, found.role) == (2, "champion")
+    assert "gap_days not stated -> 14, horizon_days not stated -> 60" in found.champion_because
+
+
+def test_later_outcomes_are_no_other_question(small: Small):
+    registered(small)
+    later = asking(small, trained_until="2024-05-01", outcomes_until="2024-07-14")
+    found, _ = register.register(small.source, later, mlstore.open_store())
+    assert (found.version, found.role) == (2, "challenger")
+
+
+def test_the_stage_prints_why_a_version_became_champion(small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    registered(small)
+    asking(small, qualifying={"kind": ["order", "visit"]})
+    monkeypatch.setattr(register, "selected_source", lambda: small.source)
+    register.main()
+    told = capsys.readouterr().out
+    assert 'champion because the question changed: qualifying {"kind": ["order"]} -> {"kind": ["order", "visit"]}' in told
+    assert read_json(small.source.output / "register" / "registration.json")["role"] == "champion"
 
 
 def test_a_model_that_would_score_otherwise_once_shipped_is_not_registered(small: Small):

@@ -129,6 +129,64 @@ def test_scoring_again_changes_no_byte(scored, champion_there: Small):
     assert after == before
 
 
+def test_scoring_again_writes_nothing_unless_a_file_is_damaged(scored, champion_there: Small):
+    folder = scored[2]
+    before = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+    score.score(champion_there.source, None)
+    assert {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()} == before
+    whole = (folder / "scores.csv").read_bytes()
+    (folder / "scores.csv").write_bytes(whole[:-1])
+    again = score.score(champion_there.source, None)[1]
+    assert (folder / "scores.csv").read_bytes() == whole
+    assert again == scored[1]
+
+
+def test_a_past_as_of_is_told_to_be_hindsight(champion_there: Small, capsys: pytest.CaptureFixture[str]):
+    _, manifest, _ = score.score(champion_there.source, "2023-08-01")
+    asked = {name: manifest[name] for name in ("gap_days", "horizon_days", "trained_until", "outcomes_until", "is_hindsight")}
+    # trained to the first of March: its window ends 74 days later, and a week is allowed for late records; April's would end on 14 June
+    assert asked == {
+        "gap_days": 14,
+        "horizon_days": 60,
+        "trained_until": "2024-03-01",
+        "outcomes_until": "2024-05-14",
+        "is_hindsight": True,
+    }
+    told = capsys.readouterr().out
+    assert "note: the champion learned from outcomes up to 2024-05-14; this is what it says of the clients as they stood on" in told
+    assert "on 2023-08-01, not what would have been said then" in told
+
+
+@pytest.mark.parametrize(("as_of", "is_hindsight"), [("2024-05-13", True), ("2024-05-14", False), ("2024-06-15", False)])
+def test_hindsight_ends_with_the_last_outcome_window(champion_there: Small, as_of: str, is_hindsight: bool):
+    champion = score.champion_of(champion_there.source)
+    assert champion.is_hindsight(day(as_of)) == is_hindsight
+    assert (score.hindsight_note(champion, day(as_of)) is not None) == is_hindsight
+
+
+@pytest.mark.parametrize(
+    ("changed", "found", "wanted"),
+    [
+        ({"horizon_days": 90}, "horizon_days 60", "horizon_days 90"),
+        ({"gap_days": 0, "horizon_days": 61}, "gap_days 14, horizon_days 60", "gap_days 0, horizon_days 61"),
+    ],
+)
+def test_a_champion_is_not_asked_another_question(champion_there: Small, changed: dict[str, int], found: str, wanted: str):
+    params = champion_there.source.spec.params
+    other = replace(champion_there.source, settings=load_settings(params | {"time": params["time"] | changed}))
+    with pytest.raises(UserError) as fault:
+        score.champion_of(other)
+    assert fault.value.found == f"a champion trained on {found}"
+    assert fault.value.wanted.startswith(f"{wanted}, as the settings of alpha")
+    assert "make train" in fault.value.cure
+
+
+def test_what_qualifies_and_the_relationship_are_part_of_the_question(champion_there: Small):
+    spec = champion_there.source.spec.model_copy(update={"qualifying": {}, "relationship": "contractual"})
+    with pytest.raises(UserError, match=r'relationship non_contractual, qualifying {"kind": \["order"\]}'):
+        score.champion_of(replace(champion_there.source, spec=spec))
+
+
 def test_the_manifest_holds_sums_versions_and_the_time(scored, champion_there: Small):
     table, manifest, folder = scored
     on_disk = read_json(folder / "manifest.json")
@@ -290,6 +348,7 @@ def test_the_terminal_shows_the_riskiest_with_their_reasons(scored, capsys: pyte
     assert lines[0] == "the 10 riskiest of 61 clients on 2024-06-15 (probability, 10th to 90th percentile):"
     assert len([line for line in lines if line.startswith("  0.")]) == 10
     assert lines[11] == "40 eligible, 2 gone, 18 silent, 1 too_new"
+    assert lines[12].startswith("risk of leaving in the 60 days that begin 14 days after that day, by clientfit-alpha version 1 (model ")
     assert "data/alpha/score/as_of=2024-06-15/scores.csv" in lines[13]
 
 

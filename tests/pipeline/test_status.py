@@ -1,9 +1,12 @@
 """Status: what a newcomer sees of a project before, between and after the runs."""
 
+from dataclasses import replace
+
 import pytest
 from small_business import Small, stored_files
 
 from pipeline import mlstore, score, status
+from pipeline.settings import load_settings
 
 
 def told(small: Small, capsys: pytest.CaptureFixture[str]) -> str:
@@ -50,3 +53,11 @@ def test_other_data_than_the_champions_and_lost_files_are_noticed(champion_there
         assert "its files are gone or differ from the registry" in told(champion_there, capsys)
     finally:
         moved.rename(folder)
+
+
+def test_another_question_than_the_champions_is_noticed(champion_there: Small, capsys: pytest.CaptureFixture[str]):
+    params = champion_there.source.spec.params
+    other = replace(champion_there.source, settings=load_settings(params | {"time": {"horizon_days": 90}}))
+    assert "trained on horizon_days 60; the settings ask horizon_days 90: run `make train`" in told(
+        replace(champion_there, source=other), capsys
+    )

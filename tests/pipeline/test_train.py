@@ -23,7 +23,7 @@ def relabelled(small, column: str, values) -> None:
 
 def run(small):
     rows, columns = train.training_rows(small.source.output, "churn")
-    return train.train(rows, columns, target="churn", settings=small.source.settings, tell=print)
+    return train.train(rows, columns, target="churn", source=small.source, tell=print)
 
 
 def test_it_learns_from_the_eligible_with_known_outcomes_and_no_others(small):
