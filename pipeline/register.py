@@ -132,7 +132,11 @@ def _why_replaced(champion: Version, spec: Mapping[str, Any], store: Store) -> s
         return f"the former champion, version {champion.number}, is damaged"
     before, now = asked_of(former), asked_of(spec)
     changed = [f"{part} {told(before, part)} -> {told(now, part)}" for part in differing(before, now)]
-    return f"the question changed: {', '.join(changed)}" if changed else ""
+    if changed:
+        return f"the question changed: {', '.join(changed)}"
+    made = {column["name"] for column in spec["columns"]}
+    lost = [column["name"] for column in former["columns"] if column["name"] not in made]
+    return f"columns that it needs are no longer made: {', '.join(lost[:5])}" if lost else ""
 
 
 def _role(found: Version, store: Store) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -292,3 +293,13 @@ def test_the_code_has_a_version_without_git_too(tmp_path: Path):
     (tmp_path / "models" / "scorer.py").write_text("one = 2\n")
     assert first.startswith("sha256:")
     assert register.code_version(tmp_path) != first
+
+
+@pytest.mark.parametrize(
+    ("made", "because"),
+    [(["recency_days", "contacts_90"], ""), (["recency_days"], "columns that it needs are no longer made: contacts_90")],
+)
+def test_a_champion_whose_columns_are_no_longer_made_is_replaced(made, because):
+    former = {"columns": [{"name": "recency_days"}, {"name": "contacts_90"}]}
+    store = SimpleNamespace(spec_of=lambda _: former)
+    assert register._why_replaced(SimpleNamespace(number=1), {"columns": [{"name": name} for name in made]}, store) == because
