@@ -36,7 +36,8 @@ def real(found: dict[str, Any]) -> list[str]:
     """One real source: every model, and ours minus it, on the same test snapshots."""
     lines = [
         f"**{found['source']}**, as_of {found['as_of']}: {found['n_clients']:,} clients, {found['share_silent']:.1%} fell silent; "
-        f"trained on {found['training']['n_churned_clients']:,} clients that had. Defaults; nothing tuned on it.",
+        f"trained on {found['training']['n_churned_clients']:,} clients that had. Defaults; nothing tuned on it; "
+        f"data `{found['data_version'][:12]}`.",
         "",
         "| | AUC | average precision | Brier (0 is best) | clientfit's AUC minus it | clientfit's Brier minus it |",
         "|---|---|---|---|---|---|",

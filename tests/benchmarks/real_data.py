@@ -30,7 +30,7 @@ from pipeline.label import labels
 from pipeline.settings import load_settings
 from pipeline.snapshot import first_event_day, make_snapshots
 from pipeline.source import Source, load_source
-from pipeline.tables import write_json, write_parquet
+from pipeline.tables import data_version, write_json, write_parquet
 from pipeline.train import train, training_rows
 from pipeline.validate import validate
 
@@ -122,6 +122,7 @@ def compared(name: str, output: Path) -> dict[str, Any]:
     return {
         "source": name,
         "as_of": str(case.as_of),
+        "data_version": data_version(output / "validate"),
         "n_clients": len(clients),
         "share_silent": float(label.mean()),
         "training": training,
