@@ -209,6 +209,15 @@ def age_days(day: Any, as_of: Any) -> Any:
     return as_of - day
 
 
+def is_hindsight(as_of: int, outcomes_until: int) -> bool:
+    """Whether a model that learned from outcomes before `outcomes_until` knows some that at `as_of` still lay ahead.
+
+    >>> is_hindsight(100, outcomes_until=100), is_hindsight(99, outcomes_until=100)
+    (False, True)
+    """
+    return as_of < outcomes_until
+
+
 def in_window(day: Ints, as_of: int, window_days: int) -> Flags:
     """Whether a day lies in [as_of − window_days, as_of)."""
     ages = age_days(day, as_of)

@@ -28,7 +28,7 @@ import pyarrow as pa
 from rich.markup import escape
 
 from features.errors import NotEnoughHistory, UserError
-from features.time import to_date, to_day
+from features.time import is_hindsight, to_date, to_day
 from pipeline import mlstore, reasons
 from pipeline.featurize import featurize
 from pipeline.mlstore import CHAMPION, Version
@@ -88,7 +88,7 @@ class Champion:
 
     def is_hindsight(self, day: int) -> bool:
         """Whether it learned from outcomes that lie on or after this as_of."""
-        return day < to_day(date.fromisoformat(self.question["outcomes_until"]))
+        return is_hindsight(day, to_day(date.fromisoformat(self.question["outcomes_until"])))
 
 
 @dataclass(frozen=True)
