@@ -77,6 +77,18 @@ class Calendar:
         """The newest as_of with a known outcome."""
         return max((day for day in as_ofs if self.is_mature(day, exported_day)), default=None)
 
+    def judged_until(self, as_ofs: Sequence[int], exported_day: int) -> int:
+        """The day from which on every outcome of these as_ofs is known, at most the export's: who lists as_ofs trusts the data till then.
+
+        >>> Calendar(gap_days=0, horizon_days=90, lateness_days=7).judged_until([0, 30], exported_day=365)
+        127
+        """
+        return min(self.outcome_ends(max(as_ofs)) + self.lateness_days, exported_day)
+
+    def with_horizon(self, horizon_days: int) -> "Calendar":
+        """The same gap and lateness with another outcome window."""
+        return Calendar(self.gap_days, horizon_days, self.lateness_days)
+
     def purged(self, as_ofs: Sequence[int], origin: int) -> list[int]:
         """The as_ofs whose outcome had been judged before `origin`: what a model made at `origin` may learn from.
 
@@ -207,6 +219,29 @@ class AsOfs:
 def age_days(day: Any, as_of: Any) -> Any:
     """How many days before as_of (numbers or arrays): 1 = the day before it, the youngest a row can be."""
     return as_of - day
+
+
+def strictly_between(as_ofs: Sequence[int], after: int, before: int) -> list[int]:
+    """The as_ofs later than one day and earlier than another.
+
+    >>> strictly_between([0, 30, 60, 90], after=30, before=90)
+    [60]
+    """
+    return [day for day in as_ofs if after < day < before]
+
+
+def days_to_next(client: Ints, day: Ints, asked_client: Ints, asked_day: Ints) -> Ints:
+    """Days from each asked client's asked day to the first of that client's `day`s on or after it (0 = that very day); NEVER if none.
+
+    client, asked_client: whole numbers from 0; (client, day) in any order.
+
+    >>> days_to_next(np.array([0, 0, 1]), np.array([10, 40, 20]), np.array([0, 0, 1]), np.array([10, 11, 21])).tolist()
+    [0, 29, 200000]
+    """
+    moment = np.sort(client.astype(np.int64) * (2 * NEVER) + day)
+    asked = asked_client.astype(np.int64) * (2 * NEVER) + asked_day
+    following = np.append(moment, np.iinfo(np.int64).max)[np.searchsorted(moment, asked, side="left")]
+    return np.where(following // (2 * NEVER) == asked_client, following - asked, NEVER)
 
 
 def is_hindsight(as_of: int, outcomes_until: int) -> bool:

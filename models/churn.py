@@ -32,6 +32,11 @@ class Target:
     question: str
     outcome: str
 
+    @property
+    def grows_with_horizon(self) -> bool:
+        """Whether a longer horizon makes a positive likelier: leaving does; silence for all of it becomes rarer."""
+        return self.silence is None
+
 
 _OTHERS = {"us": ENDED_OTHERWISE, "mutual": ENDED_OTHERWISE, "closed_down": ENDED_OTHERWISE, "paused": ENDED_OTHERWISE}
 

@@ -2,11 +2,12 @@
 
 import os
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from features.errors import UserError
 from features.time import Calendar
@@ -30,6 +31,12 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _ascending(values: list[Any]) -> list[Any]:
+    if not values or any(later <= earlier for earlier, later in pairwise(values)):
+        raise ValueError("at least one number, ascending, each once")
+    return values
+
+
 class TimeSettings(_Strict):
     cadence: Literal["monthly", "weekly", "listed"]
     as_ofs: list[date]
@@ -37,10 +44,18 @@ class TimeSettings(_Strict):
     horizon_days: int = Field(ge=1, le=1_460)
     lateness_days: int = Field(ge=0, le=365)
     warm_up_days: int = Field(ge=0, le=3_650)
+    horizons_days: list[Annotated[int, Field(ge=1, le=1_460)]]
+
+    _ascending = field_validator("horizons_days")(_ascending)
 
     @property
     def calendar(self) -> Calendar:
         return Calendar(self.gap_days, self.horizon_days, self.lateness_days)
+
+    @property
+    def horizons(self) -> list[int]:
+        """All horizons that are labelled, in days, ascending: those listed and the main one."""
+        return sorted({*self.horizons_days, self.horizon_days})
 
 
 class SnapshotSettings(_Strict):
@@ -56,6 +71,33 @@ class TrainSettings(_Strict):
     origins: int = Field(ge=1)
     members: int = Field(ge=2, le=100)
     bootstrap_resamples: int = Field(ge=50, le=10_000)
+    tuning_trials: int = Field(ge=0, le=1_000)
+    trusted_columns: list[str]
+
+
+class LabelSettings(_Strict):
+    candidate_horizons_days: list[Annotated[int, Field(ge=1, le=1_460)]]
+    candidate_silent_gaps: list[Annotated[float, Field(gt=0)]]
+    candidate_silent_floors_days: list[Annotated[int, Field(ge=1, le=1_460)]]
+    follow_up_days: int = Field(ge=1, le=1_460)
+    tolerated_returns: float = Field(gt=0, lt=1)
+    lost_returns: float = Field(gt=0, lt=1)
+    clients_at_least: int = Field(ge=1)
+
+    _ascending = field_validator("candidate_horizons_days", "candidate_silent_gaps", "candidate_silent_floors_days")(_ascending)
+
+
+class EvaluateSettings(_Strict):
+    capacity: int = Field(ge=1)
+    slice_least_churned: int = Field(ge=2)
+    tenure_bands_days: list[Annotated[int, Field(ge=1)]]
+    contact_bands: list[Annotated[int, Field(ge=1)]]
+
+    _ascending = field_validator("tenure_bands_days", "contact_bands")(_ascending)
+
+
+class ScoreSettings(_Strict):
+    little_data_contacts: int = Field(ge=0)
 
 
 class ExplainSettings(_Strict):
@@ -69,7 +111,10 @@ class Settings(_Strict):
     seed: int
     time: TimeSettings
     snapshot: SnapshotSettings
+    label: LabelSettings
     train: TrainSettings
+    evaluate: EvaluateSettings
+    score: ScoreSettings
     explain: ExplainSettings
     targets: list[Literal["churn"]]
 
