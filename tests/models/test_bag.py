@@ -1,46 +1,21 @@
 """The bag: the size that churned clients allow, the signs it keeps, what it refuses, and that equal data give equal bytes."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from features.errors import NotEnoughHistory, UserError
-from models import bag as bags
-from models.bag import Recipe, Rows, draw_clients, linear_map, rows_of, size_for
+from models.bag import Recipe, draw_clients
 from models.fitting import Snapshots, bag_margin, fit, margins
 from models.metrics import Ranking, auc
+from models.rows import Rows, rows_of
 
 
 def packed(features, label, clients):
     return rows_of(features, list(features.columns), label, np.asarray(clients, object))
-
-
-# ---- size -------------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("n_churned_clients", "trees", "tree_weight", "tier"),
-    [(0, 40, 0.1, "unreliable"), (19, 40, 0.1, "unreliable"), (20, 40, 0.1, "small"), (50, 60, 0.25, "medium"), (200, 150, 0.5, "medium")],
-)
-def test_churned_clients_decide_the_size(n_churned_clients, trees, tree_weight, tier):
-    size = size_for(n_churned_clients)
-    assert (size.trees, size.tree_weight, size.tier) == (trees, tree_weight, tier)
-
-
-def test_trees_always_carry_weight_and_never_less_with_more_churned_clients():
-    weights = [size_for(number).tree_weight for number in range(3_000)]
-    assert weights[0] == 0.1
-    assert weights == sorted(weights)
-    assert all(weight >= 0.5 for weight in weights[201:])
-    assert max(size_for(number).trees for number in (10, 300, 100_000)) == 200
-
-
-def test_an_unreliable_model_says_so():
-    assert "with fewer than 20 the figures are not to be relied upon" in size_for(7).reason
-    assert "relied" not in size_for(20).reason
 
 
 # ---- what it refuses --------------------------------------------------------------------------------------------------------------
@@ -82,55 +57,13 @@ def test_clients_are_drawn_churned_and_others_apart():
     assert len({tuple(draw) for draw in drawn}) > 10
 
 
-# ---- the linear part --------------------------------------------------------------------------------------------------------------
-
-
-def test_every_column_enters_on_its_own_scale():
-    """asinh(x / 2): 2 is the median size of what is not zero."""
-    found = linear_map(np.array([[0.0], [0.0], [2.0], [-2.0], [np.nan]]))
-    assert (found.typical[0], found.low[0], found.high[0], found.median[0]) == (2.0, -2.0, 2.0, 0.0)
-    z, missing = found(np.array([[0.0], [2.0], [200.0], [np.nan]]))
-    bent = np.arcsinh(1.0)
-    assert z[:, 0] == pytest.approx([0.0, bent / found.scale[0], bent / found.scale[0], 0.0])  # 200 lies outside what was seen
-    assert missing[:, 0].tolist() == [0.0, 0.0, 0.0, 1.0]
-
-
-def test_columns_without_spread_enter_as_zero():
-    found = linear_map(np.array([[7.0, np.nan], [7.0, np.nan]]))
-    z, missing = found(np.array([[7.0, np.nan], [9.0, 3.0]]))
-    assert z.tolist() == [[0.0, 0.0], [0.0, 0.0]]
-    assert missing.shape == (2, 0)  # a column that is never known has no flag to learn from
-
-
-def test_a_change_of_units_changes_no_score(world):
-    """Cents for euros, hours for days: the linear part is the same to the last digits that matter."""
-    scaled = world.rows.features.assign(days_overdue=world.rows.features["days_overdue"] * 1024)
-    one, other = (packed(features, world.rows.label, world.rows.client) for features in (world.rows.features, scaled))
-    np.testing.assert_allclose(linear_map(one.values)(one.values)[0], linear_map(other.values)(other.values)[0], atol=1e-9)
-
-
-def test_without_bounds_it_is_ridge_logistic_regression(world):
-    """scikit-learn's, on the same inputs: C = 1 / (ridge · rows / clients)."""
-    rows = packed(world.rows.features[["recency_days", "contacts_90", "noise"]], world.rows.label, world.rows.client)
-    inputs = bags._Inputs.of(linear_map(rows.values), rows, np.zeros(3, np.int64))
-    found = inputs.fit(np.ones(len(rows.label)), 5.0, None)
-    oracle = LogisticRegression(C=1 / (5.0 * len(rows.label) / len(rows.clients)), tol=1e-10, max_iter=1000).fit(inputs.matrix, rows.label)
-    assert found == pytest.approx([oracle.intercept_[0], *oracle.coef_[0]], abs=2e-3)
-
-
-def test_coefficients_keep_to_the_signs_even_against_the_data(world):
-    rows = packed(world.rows.features[["recency_days", "contacts_90"]], world.rows.label, world.rows.client)
-    inputs = bags._Inputs.of(linear_map(rows.values), rows, np.array([-1, 1]))
-    assert (inputs.fit(np.ones(len(rows.label)), 1.0, None)[1:] == 0).all()
+# ---- the whole --------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_shipped_coefficients_keep_to_the_signs(model):
     for member in model.spec["members"]:
         for column, coefficient in zip(model.spec["columns"], member["coefficients"], strict=True):
             assert column["sign"] * coefficient >= 0, column["name"]
-
-
-# ---- the whole --------------------------------------------------------------------------------------------------------------------
 
 
 def area(world, margin):
@@ -174,11 +107,19 @@ def test_the_spec_tells_what_it_was_trained_on(model):
     assert (told["n_rows"], told["n_clients"], told["tier"], told["is_reliable"]) == (
         3000,
         250,
-        "medium" if told["n_churned_clients"] <= 200 else "full",
+        "medium" if told["n_churned_clients"] < 200 else "full",
         True,
     )
-    assert model.spec["versions"].keys() == {"lightgbm", "numpy", "scipy"}
     assert [column["signal"] for column in model.spec["columns"]][:3] == ["contact_frequency", "contact_frequency", "billing_friction"]
+
+
+def test_the_spec_states_the_locked_versions_it_was_made_with(model):
+    lock = (Path(__file__).parents[2] / "requirements.lock").read_text(encoding="utf-8")
+    stated = dict(model.spec["versions"])
+    assert stated.pop("python") == "3.11"
+    assert stated.keys() == {"lightgbm", "numpy", "pandas", "scipy", "scikit-learn"}
+    for name, number in stated.items():
+        assert f"\n{name}=={number} " in f"\n{lock}", name
 
 
 @pytest.mark.parametrize("n_leavers", [1, 2, 5])
