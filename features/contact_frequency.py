@@ -25,6 +25,7 @@ from features.ratios import against_usual, share
 from features.time import Ints, age_days, in_window
 
 RECENCY_COLUMN = "recency_days"
+VALUE_COLUMN = "revenue_365"  # what a client is worth to us in a year, in minor units
 WINDOWS = (14, 30, 60, 90, 180, 365)  # days
 RFM_COLUMNS = (
     RECENCY_COLUMN,

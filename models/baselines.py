@@ -23,9 +23,9 @@ def recency_rule(known: pd.DataFrame, label: Floats, clients: npt.NDArray[np.obj
     longest = float(np.nan_to_num(known[column].max(), nan=0.0))
     silence = np.log1p(known[column].fillna(longest).clip(lower=0).to_numpy(np.float64))
     center, scale = float(silence.mean()), float(silence.std()) or 1.0
-    fitted = fit_platt((silence - center) / scale, label, clients, fitted_on="training rows", folds=())
+    slope, intercept = fit_platt((silence - center) / scale, label, clients)
     asked_silence = np.log1p(asked[column].fillna(longest).clip(lower=0).to_numpy(np.float64))
-    return probability_of(fitted.log_odds((asked_silence - center) / scale))
+    return probability_of(slope * (asked_silence - center) / scale + intercept)
 
 
 def windowed_rfm(known: pd.DataFrame, label: Floats, asked: pd.DataFrame, columns: Sequence[str]) -> Floats:

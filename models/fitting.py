@@ -2,20 +2,22 @@
 
 rows = Snapshots(features, label, client, as_of)          one row per client and as_of with a known outcome
 bag = fit(rows, columns, recipe)                          members fitted, not yet calibrated
-model = calibrated(bag, calibration, question=question)   model.spec and model.texts are what is stored and shipped
+model = calibrated(bag, calibration, steps, question=…)   model.spec and model.texts are what is stored and shipped
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models import scorer
-from models.bag import Bag, Recipe, fit_bag, rows_of
-from models.calibration import OUT_OF_BAG, Calibration, fit_platt
+from models import horizons, interval, scorer
+from models.bag import Bag, Recipe, fit_bag
+from models.calibration import Calibration
+from models.horizons import Step
+from models.rows import rows_of
 from models.scorer import Floats, mean_over_members
 
 Ints = npt.NDArray[np.int64]
@@ -36,17 +38,30 @@ class Columns:
 
 @dataclass(frozen=True)
 class Snapshots:
-    """One row per client and as_of: features (float64, NaN = unknown), label (0, 1), client id and as_of (local day)."""
+    """One row per client and as_of: features (float64, NaN = unknown), label (0, 1), client id and as_of (local day).
+
+    horizon_labels: horizon in days -> 0, 1 or NaN (unknown) per row; without any, the model answers for the main horizon alone.
+    """
 
     features: pd.DataFrame
     label: Floats
     client: Ids
     as_of: Ints
+    horizon_labels: Mapping[int, Floats] = field(default_factory=dict)
 
     def at(self, as_ofs: Sequence[int]) -> "Snapshots":
         """The rows of these as_ofs."""
-        chosen = np.isin(self.as_of, list(as_ofs))
-        return Snapshots(self.features.loc[chosen].reset_index(drop=True), self.label[chosen], self.client[chosen], self.as_of[chosen])
+        return self.where(np.isin(self.as_of, list(as_ofs)))
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Snapshots":
+        """The rows where `chosen` holds."""
+        return Snapshots(
+            self.features.loc[chosen].reset_index(drop=True),
+            self.label[chosen],
+            self.client[chosen],
+            self.as_of[chosen],
+            {days: label[chosen] for days, label in self.horizon_labels.items()},
+        )
 
     def __len__(self) -> int:
         return len(self.label)
@@ -76,10 +91,13 @@ def fit(rows: Snapshots, columns: Columns, recipe: Recipe) -> Bag:
     return fit_bag(packed, columns.names, signs=columns.signs, signals=columns.signals, recipe=recipe)
 
 
-def calibrated(bag: Bag, calibration: Calibration, *, question: Mapping[str, Any]) -> FittedModel:
-    """The bag with Platt's numbers in its spec, and what it was asked: at least the question's `target`."""
+def calibrated(bag: Bag, calibration: Calibration, steps: Sequence[Step] = (), *, question: Mapping[str, Any]) -> FittedModel:
+    """The bag with Platt's numbers, the interval and the steps to other horizons in its spec, and what it was asked: at least the
+    question's `target`, and `horizon_days` where there are steps."""
     head = {"format": bag.spec["format"], "target": question["target"], "question": dict(question)}
     spec = head | bag.spec | {"calibration": calibration.to_spec()}
+    spec["interval"] = interval.to_spec(bag.spec["training"]["n_churned_clients"])
+    spec["horizons"] = horizons.to_spec(int(question.get("horizon_days", 0)), steps)
     return FittedModel(spec, bag.texts, bag)
 
 
@@ -106,9 +124,14 @@ def unseen_margin(bag: Bag, of_members: Floats, clients: Ids) -> Floats:
     return np.asarray(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0), np.float64)
 
 
-def out_of_bag_calibration(bag: Bag, rows: Snapshots) -> Calibration:
-    """Platt on what the members say of the clients they did not see, at the latest as_of of the training rows: the fallback."""
-    latest = rows.at([int(rows.as_of.max())])
-    margin = unseen_margin(bag, margins(bag, latest.features), latest.client)
-    usable = np.isfinite(margin)
-    return fit_platt(margin[usable], latest.label[usable], latest.client[usable], fitted_on=OUT_OF_BAG, folds=())
+def importance(signals: Sequence[str], by_signal: Floats) -> pd.DataFrame:
+    """Contributions (rows, signals) -> one row per signal, the weightiest first: signal, mean_contribution_size (log-odds), share."""
+    sizes = np.abs(by_signal).mean(axis=0) if len(by_signal) else np.zeros(len(signals))
+    shares = sizes / sizes.sum() if sizes.sum() > 0 else np.zeros(len(signals))
+    table = pd.DataFrame({"signal": list(signals), "mean_contribution_size": sizes, "share": shares})
+    return table.sort_values(["mean_contribution_size", "signal"], ascending=[False, True], kind="stable", ignore_index=True)
+
+
+def out_of_bag_margin(bag: Bag, rows: Snapshots) -> Floats:
+    """What the members say of the clients they did not see, per training row; NaN where all saw the client."""
+    return unseen_margin(bag, margins(bag, rows.features), rows.client)

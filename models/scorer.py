@@ -5,6 +5,7 @@ of this repository. It is also the only place where the arithmetic of a predicti
 
     margin of member b   m_b = w · trees_b(x) + (1 − w) · (intercept_b + coefficients_b · z(x) + flag_coefficients_b · is_missing(x))
     calibrated log-odds  slope · mean_b(m_b) + intercept          probability = 1 / (1 + exp(−log-odds))
+    low, high            log-odds ∓ z · √((widening · slope · spread of the m_b)² + extra_sd²), as probabilities (models/interval.py)
     z(x)                 asinh(clip(x) / typical), centred and scaled; a missing value stands at the training median
 
 Contributions are exact: TreeSHAP of each member's trees (`pred_contrib`) and coefficient · (z − mean z of that member's training rows),
@@ -29,9 +30,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-FORMAT = 1  # of the spec; a scorer refuses any other
+FORMAT = 2  # of the spec; a scorer refuses any other
 BLOCK_ROWS = 20_000  # rows explained at once: bounds memory to about rows · columns · members · 8 bytes
-LOW, HIGH = 10, 90  # percentiles of the members' probabilities
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -211,16 +211,23 @@ class Model:
         return self.tree_weight * trees + (1.0 - self.tree_weight) * linear
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """`probability` and its range `low` … `high` (10th to 90th percentile of the members', widened where the bag lies outside it)."""
+        """`probability` and its interval `low` … `high`, which the spec says how often holds what unlimited data would say."""
         return self.calibrated(self.member_margins(frame)).set_axis(frame.index)
 
     def calibrated(self, margins: Floats) -> pd.DataFrame:
         """Members' margins (rows, members) -> probability, low, high: one row per row."""
         slope, intercept = self.calibration
-        of_members = probability_of(slope * margins + intercept)
-        probability = probability_of(slope * mean_over_members(margins) + intercept)
-        low, high = np.percentile(of_members, [LOW, HIGH], axis=1) if len(margins) else (probability, probability)
-        return pd.DataFrame({"probability": probability, "low": np.minimum(low, probability), "high": np.maximum(high, probability)})
+        interval = self.spec["interval"]
+        log_odds = slope * mean_over_members(margins) + intercept
+        spread = slope * margins.std(axis=1, ddof=1) if len(margins) else log_odds
+        reach = interval["z"] * np.sqrt((interval["widening"] * spread) ** 2 + interval["extra_sd"] ** 2)
+        return pd.DataFrame(
+            {"probability": probability_of(log_odds), "low": probability_of(log_odds - reach), "high": probability_of(log_odds + reach)}
+        )
+
+    def at_horizons(self, probability: Floats) -> dict[int, Floats]:
+        """Main probabilities (rows,) -> horizon in days -> probability there, the main horizon among them, in ascending order."""
+        return at_horizons(self.spec["horizons"], probability)
 
     def explain(self, frame: pd.DataFrame) -> Explained:
         """Contributions by signal and by column, in blocks of rows; about 1 ms per row with 10 members of 200 trees."""
@@ -269,6 +276,23 @@ class Model:
         return shares, w * float(shap[0, -1]) + (1.0 - w) * linear_base
 
 
+def at_horizons(horizons: Mapping[str, Any], probability: Floats) -> dict[int, Floats]:
+    """The main horizon's probabilities and the spec's steps -> probabilities at every horizon (models/horizons.py has the why).
+
+    >>> step = {"horizon_days": 30, "neighbour_days": 90, "is_likelier": False, "slope": 0.0, "intercept": 0.0}
+    >>> {days: p.tolist() for days, p in at_horizons({"main_days": 90, "steps": [step]}, np.array([0.4])).items()}
+    {30: [0.2], 90: [0.4]}
+    """
+    inside = np.clip(probability, 1e-12, 1 - 1e-12)
+    log_odds = np.log(inside) - np.log1p(-inside)
+    found = {int(horizons["main_days"]): probability}
+    for step in horizons["steps"]:
+        share = probability_of(step["slope"] * log_odds + step["intercept"])
+        there = found[int(step["neighbour_days"])]
+        found[int(step["horizon_days"])] = there + (1.0 - there) * share if step["is_likelier"] else there * share
+    return dict(sorted(found.items()))
+
+
 def mean_over_members(margins: Floats) -> Floats:
     """(rows, members) -> (rows,), added in the members' order."""
     total = np.zeros(len(margins), np.float64)
@@ -288,16 +312,19 @@ def load(spec_path: Path, members_folder: Path) -> Model:
     return Model(spec, texts)
 
 
-def answer(model: Model, frame: pd.DataFrame, with_reasons: bool) -> pd.DataFrame:
-    """probability, low, high; with reasons also `base` and, per signal, `contribution_<signal>` and `agreement_<signal>`."""
+def answer(model: Model, frame: pd.DataFrame, *, with_reasons: bool = False, with_horizons: bool = False) -> pd.DataFrame:
+    """probability, low, high; with horizons also `probability_<days>_days` for each; with reasons also `base` and, per signal,
+    `contribution_<signal>` and `agreement_<signal>`."""
     scores = model.predict(frame)
-    if not with_reasons:
-        return scores
-    explained = model.explain(frame)
-    scores["base"] = explained.base
-    for place, signal in enumerate(model.signals):
-        scores[f"contribution_{signal}"] = explained.by_signal[:, place]
-        scores[f"agreement_{signal}"] = explained.agreement[:, place]
+    if with_horizons:
+        for days, probability in model.at_horizons(scores["probability"].to_numpy(np.float64)).items():
+            scores[f"probability_{days}_days"] = probability
+    if with_reasons:
+        explained = model.explain(frame)
+        scores["base"] = explained.base
+        for place, signal in enumerate(model.signals):
+            scores[f"contribution_{signal}"] = explained.by_signal[:, place]
+            scores[f"agreement_{signal}"] = explained.agreement[:, place]
     return scores
 
 
@@ -305,13 +332,20 @@ def _serve_through_mlflow() -> None:
     import mlflow
 
     class ClientfitModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
-        """Artifacts `spec` (spec.json) and `members` (a folder of texts); params={"reasons": True} adds contributions by signal."""
+        """Artifacts `spec` (spec.json) and `members` (a folder of texts); params={"reasons": True} adds contributions by signal,
+        {"horizons": True} the probability at every horizon."""
 
         def load_context(self, context: Any) -> None:
             self.model = load(Path(context.artifacts["spec"]), Path(context.artifacts["members"]))
 
         def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-            return answer(self.model, model_input, with_reasons=bool((params or {}).get("reasons", False)))
+            asked = params or {}
+            return answer(
+                self.model,
+                model_input,
+                with_reasons=bool(asked.get("reasons", False)),
+                with_horizons=bool(asked.get("horizons", False)),
+            )
 
     mlflow.models.set_model(ClientfitModel())
 

@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 
 from features.errors import NotEnoughHistory, UserError
 from features.time import to_date
-from models import scorer
+from models import fitting, scorer
 from pipeline import reasons
 from pipeline.register import TARGET, read_trained_model
 from pipeline.score import champion_of, chosen_day, hindsight_note, judge, shown
@@ -108,17 +108,10 @@ def contributions(model: scorer.Model, found: Explanation) -> pa.Table:
 
 def importance(model: scorer.Model, found: Explanation) -> pd.DataFrame:
     """One row per signal, the weightiest first: signal, title, mean_contribution_size (log-odds), share."""
-    sizes = np.abs(found.explained.by_signal).mean(axis=0)
+    table = fitting.importance(model.signals, found.explained.by_signal)
     names = reasons.titles()
-    table = pd.DataFrame(
-        {
-            "signal": model.signals,
-            "title": [names.get(signal, signal) for signal in model.signals],
-            "mean_contribution_size": sizes,
-            "share": sizes / sizes.sum() if sizes.sum() > 0 else 0.0,
-        }
-    )
-    return table.sort_values(["mean_contribution_size", "signal"], ascending=[False, True], kind="stable").reset_index(drop=True)
+    table.insert(1, "title", [names.get(signal, signal) for signal in table["signal"]])
+    return table
 
 
 def spoken_reasons(found: Explanation) -> pa.Table:
@@ -241,7 +234,7 @@ def explain_client(source: Source, client: str) -> Path | None:
         return None
     answer = found.answers.iloc[0]
     range_ = f"{answer['low']:.2f}–{answer['high']:.2f}"
-    console.print(f"probability of leaving {answer['probability']:.2f} (members, 10th to 90th percentile: {range_})")
+    console.print(f"probability of leaving {answer['probability']:.2f} (80 % interval: {range_})")
     if note := hindsight_note(champion, day):
         console.print(note)
     for reason in found.reasons[0]:

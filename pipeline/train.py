@@ -1,12 +1,17 @@
 """Features + labels of the eligible snapshots -> data/<source>/train/<target>/: the shipped model and every out-of-time prediction.
 
 spec.json, members/   the model: what the registry ships and the scorer reads (models/scorer.py)
-backtest.parquet      one row per out-of-time snapshot: fold, client_id, as_of, label, margin, probability, low, high, and the baselines'
-training.json         what it was trained on, its folds, its calibration, its content hash
+backtest.parquet      one row per out-of-time snapshot: fold, client_id, as_of, label, margin, probability, low, high, the baselines', value
+later.parquet         what each origin's model says of later as_ofs: fold, client_id, as_of, days_on, label, probability
+horizons.parquet      out-of-time predictions at every horizon: fold, client_id, as_of, horizon_days, label, probability
+training.json         what it was trained on, its folds, its calibration, its content hash, and what was found in search of leaks
+
+A column too good to be true stops the stage (models/leakage.py), unless it stands under train.trusted_columns.
 """
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +20,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contact_frequency import RECENCY_COLUMN, RFM_COLUMNS
+from features.contact_frequency import RECENCY_COLUMN, RFM_COLUMNS, VALUE_COLUMN
 from features.errors import NotEnoughHistory, UserError
 from features.time import to_date, to_day
-from models.backtest import Backtest, Yardsticks, backtest
+from models.backtest import Backtest, Setup, Yardsticks, backtest
 from models.bag import Recipe
+from models.churn import BY_RELATIONSHIP
 from models.fitting import Columns, Snapshots
+from models.scorer import Floats
+from pipeline import leaks
 from pipeline.question import question_of
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
 from pipeline.tables import folder_written_whole, read_json, read_parquet, write_json, write_parquet, write_text
 
 KEYS = ["client_id", "as_of"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The backtest with the shipped model, and what was found in search of leaks (training.json's `leakage`; no client's id is in it)."""
+
+    backtest: Backtest
+    leakage: dict[str, Any]
 
 
 def training_rows(output: Path, target: str) -> tuple[Snapshots, Columns]:
@@ -57,7 +73,18 @@ def training_rows(output: Path, target: str) -> tuple[Snapshots, Columns]:
     rows = rows.sort_values(["as_of", "client_id"], kind="stable", ignore_index=True)
     columns = declared_columns(output, target)
     as_of = np.array([to_day(on) for on in rows["as_of"]], np.int64)
-    return Snapshots(rows[columns.names], rows["label"].to_numpy(np.float64), rows["client_id"].to_numpy(object), as_of), columns
+    at_horizons = labels_at_horizons(output, rows[KEYS])
+    label, client = rows["label"].to_numpy(np.float64), rows["client_id"].to_numpy(object)
+    return Snapshots(rows[columns.names], label, client, as_of, at_horizons), columns
+
+
+def labels_at_horizons(output: Path, asked: pd.DataFrame) -> dict[int, Floats]:
+    """Horizon in days -> label (0, 1, NaN = unknown) of each of the asked snapshots (client_id, as_of), in their order."""
+    known = read_parquet(output / "label" / "horizons.parquet", [*KEYS, "horizon_days", "label"]).to_pandas()
+    return {
+        int(days): asked.merge(there, on=KEYS, how="left", validate="1:1")["label"].to_numpy(np.float64, na_value=np.nan)
+        for days, there in known.groupby("horizon_days", sort=True)
+    }
 
 
 def declared_columns(output: Path, target: str) -> Columns:
@@ -67,28 +94,39 @@ def declared_columns(output: Path, target: str) -> Columns:
 
 
 def yardsticks(columns: Columns) -> Yardsticks:
-    """The baselines' columns, of those that this source has (amounts need invoices)."""
-    return Yardsticks(RECENCY_COLUMN, tuple(name for name in RFM_COLUMNS if name in columns.signals))
+    """The columns read by name, of those that this source has (amounts need invoices)."""
+    value = VALUE_COLUMN if VALUE_COLUMN in columns.signals else None
+    return Yardsticks(RECENCY_COLUMN, tuple(name for name in RFM_COLUMNS if name in columns.signals), value)
 
 
-def train(rows: Snapshots, columns: Columns, *, target: str, source: Source, tell: Callable[[str], None]) -> Backtest:
-    """The backtest and the shipped refit, with the source's question, calendar and recipe."""
+def setup_of(source: Source, target: str, columns: Columns) -> Setup:
+    """What all folds share: the source's question, calendar and recipe."""
     settings = source.settings
-    return backtest(
-        rows,
-        columns,
-        yardsticks(columns),
+    return Setup(
+        columns=columns,
+        yardsticks=yardsticks(columns),
         question=question_of(source, target),
+        grows=BY_RELATIONSHIP[source.spec.relationship].grows_with_horizon,
         calendar=settings.time.calendar,
-        test_periods=settings.train.test_periods,
-        origins=settings.train.origins,
         recipe=Recipe(settings.train.members, settings.seed),
-        tell=tell,
+        trials=settings.train.tuning_trials,
     )
 
 
-def training_facts(found: Backtest) -> dict[str, Any]:
+def train(rows: Snapshots, columns: Columns, *, target: str, source: Source, tell: Callable[[str], None]) -> Trained:
+    """The backtest and the shipped refit, with the source's question, calendar and recipe.
+
+    Raises UserError for a column that is too good to be true and not trusted, by itself or by its share of the trees.
+    """
+    knobs = source.settings.train
+    screened = leaks.before(rows, columns, source)
+    found = backtest(rows, setup_of(source, target, columns), test_periods=knobs.test_periods, origins=knobs.origins, tell=tell)
+    return Trained(found, leaks.after(found, screened, rows, columns, source, tell))
+
+
+def training_facts(trained: Trained) -> dict[str, Any]:
     """What a reader may want to know of the training, without any client's id."""
+    found = trained.backtest
     folds = found.folds.assign(origin=[str(to_date(day)) for day in found.folds["origin"]])
     spec = found.shipped.spec
     return {
@@ -102,18 +140,22 @@ def training_facts(found: Backtest) -> dict[str, Any]:
         "evaluated": found.evaluated.spec["training"],
         "calibration": spec["calibration"],
         "folds": folds.to_dict(orient="records"),
+        "importance": found.importance.to_dict(orient="records"),
         "versions": spec["versions"],
+        "leakage": trained.leakage,
     }
 
 
-def write_training(folder: Path, found: Backtest) -> None:
+def write_training(folder: Path, trained: Trained) -> None:
     """Writes the stage's outputs, all or none."""
+    found = trained.backtest
     with folder_written_whole(folder) as temporary:
         write_json(temporary / "spec.json", found.shipped.spec)
         for member, text in zip(found.shipped.spec["members"], found.shipped.texts, strict=True):
             write_text(temporary / "members" / member["file"], text)
-        write_parquet(temporary / "backtest.parquet", as_table(found.predictions))
-        write_json(temporary / "training.json", training_facts(found))
+        for name, rows in (("backtest", found.predictions), ("later", found.later), ("horizons", found.horizons)):
+            write_parquet(temporary / f"{name}.parquet", as_table(rows))
+        write_json(temporary / "training.json", training_facts(trained))
 
 
 def as_table(predictions: pd.DataFrame) -> pa.Table:
@@ -140,11 +182,13 @@ def main() -> None:
     source = selected_source()
     target = chosen_target(source)
     rows, columns = training_rows(source.output, target)
-    found = train(rows, columns, target=target, source=source, tell=console.print)
-    write_training(source.output / "train" / target, found)
-    told = found.shipped.spec["training"]
+    trained = train(rows, columns, target=target, source=source, tell=console.print)
+    trained = replace(trained, leakage=trained.leakage | {"population": leaks.population(trained.backtest, rows, columns, source)})
+    write_training(source.output / "train" / target, trained)
+    shipped = trained.backtest.shipped.spec
+    told = shipped["training"]
     console.print(f"{told['n_rows']:,} snapshots of {told['n_clients']:,} clients; {told['size_reason']}")
-    console.print(f"calibrated on {found.shipped.spec['calibration']['fitted_on']}")
+    console.print(f"calibrated on {shipped['calibration']['fitted_on']}")
 
 
 if __name__ == "__main__":

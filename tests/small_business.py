@@ -6,7 +6,6 @@ from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from drawn import day
 
@@ -20,6 +19,12 @@ PROJECT = Path(__file__).parents[1]
 STARTS, EXPORTED = "2023-01-02", "2024-06-15"
 # ids that the world's files do hold, and that careless code breaks
 STRANGE_IDS = ("00123", "1e5", "NA", "=2+3", 'Cohen, "Levi" & Co', "שלום בעם", "-7", "two\nlines")
+# here everyone who slows down and complains leaves, and nobody else does: what shows it is too good to be true, and true
+TELLING = """
+active_days_180 active_days_90 contact_change_30 contact_change_90 contacts_14 contacts_180 contacts_30 contacts_60 contacts_90
+criticism_365 criticism_90 criticism_share_365 criticism_share_90 criticism_spike_90 criticism_trickle days_since_criticism
+escalation_share_365 gap_spread_days last_gap_days recency_days silence_of_tenure silence_to_gap writing_90
+"""
 SPEC = {
     "description": "a small business",
     "time_zone": "Asia/Jerusalem",
@@ -31,7 +36,10 @@ SPEC = {
     "relationship": "non_contractual",
     "qualifying": {"kind": ["order"]},
     "files": {"interactions": {"path": "interactions.csv", "columns": {"id": "interaction_id"}}},
-    "params": {"train": {"members": 3, "origins": 1, "test_periods": 1, "bootstrap_resamples": 50}, "time": {"horizon_days": 60}},
+    "params": {
+        "train": {"members": 3, "origins": 1, "test_periods": 1, "bootstrap_resamples": 50, "trusted_columns": TELLING.split()},
+        "time": {"horizon_days": 60},
+    },
 }
 
 
@@ -99,7 +107,9 @@ def trained(root: Path, name: str, seed: int = 1, **changes: object) -> Small:
     validated = source.output / "validate"
     seen = snapshot.make_snapshots(source, validated)
     write_parquet(source.output / "snapshot" / "snapshots.parquet", seen)
-    write_parquet(source.output / "label" / "churn.parquet", label.labels(seen, validated, source))
+    at_horizons = label.horizon_labels(seen, validated, source)
+    write_parquet(source.output / "label" / "horizons.parquet", at_horizons)
+    write_parquet(source.output / "label" / "churn.parquet", label.at_horizon(at_horizons, source.settings.time.horizon_days))
     made = featurize.featurize(validated, seen, source)
     write_parquet(source.output / "featurize" / "features.parquet", featurize.as_table(made))
     write_json(source.output / "featurize" / "columns.json", featurize.described(made))
@@ -118,7 +128,4 @@ def retrain(source: Source) -> None:
     rows, columns = train.training_rows(source.output, "churn")
     found = train.train(rows, columns, target="churn", source=source, tell=lambda _: None)
     train.write_training(source.output / "train" / "churn", found)
-    backtest = pq.read_table(source.output / "train" / "churn" / "backtest.parquet").to_pandas()
-    folder = source.output / "evaluate" / "churn"
-    write_json(folder / "metrics.json", evaluate.evaluation(backtest, source.settings))
-    evaluate.write_plots(folder / "plots", backtest[backtest["fold"] == "test"], source.settings)
+    evaluate.evaluate(source, "churn")

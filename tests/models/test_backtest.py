@@ -6,7 +6,7 @@ import pytest
 
 from features.errors import NotEnoughHistory, UserError
 from features.time import Calendar
-from models.backtest import TEST, Yardsticks, backtest, permuted_aucs
+from models.backtest import TEST, Setup, Yardsticks, backtest, permuted_aucs
 from models.bag import Recipe
 from models.fitting import Snapshots, fit, margins, unseen_margin
 
@@ -17,8 +17,9 @@ QUESTION = {"target": "churn", "relationship": "contractual"}
 
 
 def run(rows, columns, **changed):
-    given = {"question": QUESTION, "calendar": CALENDAR, "test_periods": 2, "origins": 4, "recipe": RECIPE, "tell": print}
-    return backtest(rows, columns, YARDSTICKS, **(given | changed))
+    told = {"yardsticks": YARDSTICKS, "question": QUESTION, "grows": True, "calendar": CALENDAR, "recipe": RECIPE}
+    setup = Setup(columns=columns, **{name: changed.pop(name, value) for name, value in told.items()})
+    return backtest(rows, setup, **({"test_periods": 2, "origins": 4, "tell": print} | changed))
 
 
 @pytest.fixture(scope="module")
@@ -140,17 +141,7 @@ def test_a_leak_would_show_in_shuffled_labels(make_portfolio, columns, monkeypat
 
 def test_a_missing_yardstick_is_told(world, columns):
     with pytest.raises(UserError, match="no column silence"):
-        backtest(
-            world.rows,
-            columns,
-            Yardsticks("silence", ()),
-            question=QUESTION,
-            calendar=CALENDAR,
-            test_periods=2,
-            origins=4,
-            recipe=RECIPE,
-            tell=print,
-        )
+        run(world.rows, columns, yardsticks=Yardsticks("silence", ()))
 
 
 def test_too_little_history_is_told(make_portfolio, columns):

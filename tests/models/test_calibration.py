@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
-from models.calibration import SLOPE_AT_LEAST, fit_platt
+from features.time import Calendar
+from models.calibration import SLOPE_AT_LEAST, calibrate, separate_windows
 from models.scorer import probability_of
 
 
-def fitted(margin, label, clients=None):
+def fitted(margin, label, clients=None, n_windows=1e9):
+    """By default from so many outcome windows that the level is believed outright."""
     clients = np.arange(len(margin)) if clients is None else np.asarray(clients)
-    return fit_platt(np.asarray(margin, float), np.asarray(label, float), clients.astype(object), fitted_on="a test", folds=("one",))
+    given = np.asarray(margin, float), np.asarray(label, float), clients.astype(object)
+    return calibrate(*given, n_windows=n_windows, fitted_on="a test", folds=("one",))
 
 
 def test_it_finds_the_slope_and_intercept_that_made_the_labels():
@@ -27,7 +30,7 @@ def test_a_sample_that_says_the_opposite_does_not_turn_the_ranking_round():
 
 
 def test_few_rows_leave_it_near_the_neutral():
-    found = fitted([-1.0, 0.5, 1.0], [1, 0, 0])
+    found = fitted([-1.0, 0.5, 1.0], [1, 0, 0], n_windows=1)
     assert 0.5 < found.slope < 1
     assert -1 < found.intercept < 1
 
@@ -68,4 +71,39 @@ def test_it_is_stored_as_plain_numbers():
         "n_rows": 0,
         "n_clients": 0,
         "folds": ["one"],
+        "shift": 0.0,
+        "n_windows": 0.0,
     }
+
+
+# ---- the level --------------------------------------------------------------------------------------------------------------------
+
+
+def quarter(share: float, n: int = 4_000):
+    """Clients whose margins say 30 % on average, and of whom `share` left."""
+    margin = np.log(0.3 / 0.7) + np.random.default_rng(5).normal(0, 0.5, n)
+    tilted = margin + np.log(share / (1 - share)) - np.log(0.3 / 0.7)
+    return margin, np.random.default_rng(6).random(n) < probability_of(tilted)
+
+
+@pytest.mark.parametrize(("n_windows", "believed"), [(1, 1 / 2), (3, 3 / 4), (9, 9 / 10)])
+def test_a_level_is_believed_as_far_as_separate_windows_bear_it(n_windows, believed):
+    margin, label = quarter(0.5)
+    whole, part = fitted(margin, label), fitted(margin, label, n_windows=n_windows)
+    assert whole.shift == pytest.approx(np.log(0.5 / 0.5) - np.log(0.3 / 0.7), abs=0.1)
+    moved = [(found.log_odds(margin) - margin).mean() for found in (whole, part)]
+    assert moved[1] / moved[0] == pytest.approx(believed, abs=1e-6)
+    assert part.slope == whole.slope
+
+
+def test_a_level_that_was_right_stays_whatever_the_number_of_windows():
+    margin, label = quarter(0.3)
+    assert fitted(margin, label, n_windows=1).log_odds(margin).mean() == pytest.approx(margin.mean(), abs=0.1)
+
+
+def test_windows_that_share_days_count_as_what_they_cover():
+    calendar = Calendar(gap_days=14, horizon_days=90, lateness_days=7)
+    assert separate_windows([0], calendar) == 1
+    assert separate_windows([0, 30], calendar) == pytest.approx(120 / 90)
+    assert separate_windows([0, 90, 180], calendar) == 3
+    assert separate_windows([0, 400], calendar) == 2

@@ -225,8 +225,8 @@ def test_a_missing_text_is_told(stored):
 
 
 def test_a_spec_of_another_format_is_refused(model):
-    with pytest.raises(BadModel, match="format 2; wanted 1"):
-        Model(model.spec | {"format": 2}, model.texts)
+    with pytest.raises(BadModel, match="format 1; wanted 2"):
+        Model(model.spec | {"format": 1}, model.texts)
 
 
 def test_texts_of_another_model_are_refused(model):

@@ -98,7 +98,7 @@ def test_a_client_is_explained_with_the_figures_of_its_scores(champion_there: Sm
     told = capsys.readouterr().out
     assert f"{row['client_id']} on 2024-06-15: eligible" in told
     range_ = f"{row['churn_low']:.2f}–{row['churn_high']:.2f}"
-    assert f"probability of leaving {row['churn_probability']:.2f} (members, 10th to 90th percentile: {range_})" in told
+    assert f"probability of leaving {row['churn_probability']:.2f} (80 % interval: {range_})" in told
     assert f"↑ {row['churn_reason_1_sentence']}" in told
     assert picture is not None
     assert picture.parent == champion_there.source.output / "clients"

@@ -82,15 +82,15 @@ def test_a_second_run_gives_equal_bytes(small):
     train.write_training(folder, run(small))
     after = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert after == before
-    assert len(after) == 3 + small.source.settings.train.members
+    assert len(after) == 5 + small.source.settings.train.members
 
 
 def test_the_order_of_the_files_rows_changes_nothing(small):
     path = small.source.output / "featurize" / "features.parquet"
-    before = run(small).shipped.content_hash
+    before = run(small).backtest.shipped.content_hash
     table = pq.read_table(path)
     write_parquet(path, table.take(list(range(table.num_rows))[::-1]))
-    assert run(small).shipped.content_hash == before
+    assert run(small).backtest.shipped.content_hash == before
 
 
 def test_a_run_that_fails_leaves_what_was_there(small, monkeypatch):
