@@ -1,41 +1,63 @@
-"""Probabilities beside labels and clients -> figures with client-bootstrap intervals, paired differences, gain and calibration curves.
+"""Probabilities beside labels and clients -> figures with client-bootstrap intervals, and paired differences.
 
 Clients are resampled, not rows: snapshots of one client are near copies, and an interval that counts rows is far too narrow. A resample is
 a set of row weights, the same for every prediction judged, so that differences are paired. Each figure of all resamples comes from one sort
 (ranking) or one pass (Brier, slope); resample 0 is the data itself.
+
+What a list of names is worth to a team is judged within each as_of, since that is when it is worked off: of the `capacity` riskiest of one
+as_of, how many leave. The other rankings pool the as_ofs.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from models.scorer import Floats, probability_of
 
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Measure = Callable[[Floats], Floats]  # weights (some resamples, rows) -> (some resamples, measures of the family)
 
 TOP_SHARE = 0.10  # lift is judged on the riskiest tenth
 BLOCK_CELLS = 250_000  # weights held at once: resamples · rows, 2 MB, so that they stay in the cache
 INTERVAL = (2.5, 97.5)  # percent: 95 % intervals
 CLOSE = 1e-9  # log-odds that lie within this carry no slope
-
-MEASURES = ("auc", "average_precision", "brier", "lift_at_10_percent", "calibration_slope", "calibration_intercept")
+BINS = 1_000  # runs of rows with nearly equal log-odds, on which the resamples' slopes are fitted: those of 100,000 rows in a second
 
 Figure = dict[str, float | None]
+UNDEFINED: Figure = {"value": None, "low": None, "high": None}
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What is judged: label (0/1), client of each row, and how many times each client is drawn, shape (1 + resamples, clients)."""
+    """What is judged: label (0/1), client of each row, and how many times each client is drawn, shape (1 + resamples, clients).
+
+    look: which as_of a row belongs to, 0 …; capacity: how many clients a team can contact per as_of. value: what a client is worth, in any
+    unit, never below 0. Where one of them is not known, the measures that need it are undefined.
+    """
 
     label: Floats
     client: Ints
     draws: Floats
+    look: Ints | None = None
+    capacity: int | None = None
+    value: Floats | None = None
 
     @classmethod
-    def of(cls, label: npt.ArrayLike, clients: npt.ArrayLike, *, resamples: int, seed: int) -> "Judged":
+    def of(
+        cls,
+        label: npt.ArrayLike,
+        clients: npt.ArrayLike,
+        *,
+        resamples: int,
+        seed: int,
+        as_ofs: npt.ArrayLike | None = None,
+        capacity: int | None = None,
+        value: npt.ArrayLike | None = None,
+    ) -> "Judged":
+        """One entry per row. as_ofs: anything that tells them apart. value: NaN for all = not known; NaN for some, or below 0 = 0."""
         names, client = np.unique(np.asarray(clients, dtype=object).astype(str), return_inverse=True)
         random = np.random.default_rng([seed, 4])
         n_clients = len(names)
@@ -44,33 +66,71 @@ class Judged:
             if n_clients
             else np.zeros((resamples, 0))
         )
-        return cls(np.asarray(label, np.float64), client.astype(np.int64), np.vstack([np.ones((1, n_clients)), drawn]).astype(np.float64))
+        looks = None if as_ofs is None else np.unique(np.asarray(as_ofs, dtype=object).astype(str), return_inverse=True)[1].astype(np.int64)
+        return cls(
+            np.asarray(label, np.float64),
+            client.astype(np.int64),
+            np.vstack([np.ones((1, n_clients)), drawn]).astype(np.float64),
+            looks,
+            capacity,
+            _worth(value),
+        )
 
-    def over_resamples(self, measure: Callable[[Floats], Floats]) -> Floats:
+    def at(self, chosen: Flags) -> "Judged":
+        """Some of the rows, on the same draws of clients: figures of parts are paired with those of the whole and of one another."""
+        return replace(
+            self,
+            label=self.label[chosen],
+            client=self.client[chosen],
+            look=None if self.look is None else self.look[chosen],
+            value=None if self.value is None else self.value[chosen],
+        )
+
+    def over_resamples(self, measure: Measure) -> Floats:
         """`measure`: weights (some resamples, rows) -> (some resamples, …); called in blocks. -> (1 + resamples, …)."""
         step = max(BLOCK_CELLS // max(len(self.label), 1), 1)
         starts = range(0, len(self.draws), step)
         return np.concatenate([measure(self.draws[start : start + step][:, self.client]) for start in starts])
 
 
-def figures(judged: Judged, probabilities: Mapping[str, Floats]) -> tuple[dict[str, dict[str, Figure]], dict[str, dict[str, Figure]]]:
+def _worth(value: npt.ArrayLike | None) -> Floats | None:
+    given = None if value is None else np.asarray(value, np.float64)
+    return None if given is None or not np.isfinite(given).any() else np.nan_to_num(given, nan=0.0).clip(min=0.0)
+
+
+def figures(
+    judged: Judged, probabilities: Mapping[str, Floats], measures: Sequence[str] | None = None
+) -> tuple[dict[str, dict[str, Figure]], dict[str, dict[str, Figure]]]:
     """Probabilities by name (the first is the model) -> (figures by name, differences first − other by other's name).
 
-    A figure is {value, low, high}, or nulls where it is not defined (one class only, a constant prediction).
+    A figure is {value, low, high}, or nulls where it is not defined (one class only, a constant prediction). measures: some of MEASURES;
+    None = all.
     """
-    drawn = {name: _all_measures(judged, np.asarray(p, np.float64)) for name, p in probabilities.items()}
+    drawn = {name: measured(judged, np.asarray(p, np.float64), measures) for name, p in probabilities.items()}
     first, *others = drawn
-    by_name = {name: {measure: figure_of(values) for measure, values in measures.items()} for name, measures in drawn.items()}
+    by_name = {name: {measure: figure_of(values) for measure, values in found.items()} for name, found in drawn.items()}
     differences = {
         other: {measure: figure_of(drawn[first][measure] - drawn[other][measure]) for measure in drawn[first]} for other in others
     }
     return by_name, differences
 
 
+def measured(judged: Judged, probability: Floats, measures: Sequence[str] | None = None) -> dict[str, Floats]:
+    """Each measure on the data itself and on every resample, (1 + resamples,); NaN where it is not defined."""
+    wanted = MEASURES if measures is None else tuple(measures)
+    if not len(probability):
+        return {name: np.full(len(judged.draws), np.nan) for name in wanted}
+    families = [family for family, names in FAMILIES.items() if set(names) & set(wanted)]
+    of_family = [family(judged, probability) for family in families]
+    drawn = judged.over_resamples(lambda weight: np.concatenate([measure(weight) for measure in of_family], axis=1)).T
+    by_name = dict(zip([name for family in families for name in FAMILIES[family]], drawn, strict=True))
+    return {name: by_name[name] for name in wanted}
+
+
 def figure_of(values: Floats) -> Figure:
     """(1 + resamples,) -> the value on the data itself, and the 95 % interval over the resamples where it is defined."""
-    if not np.isfinite(values[0]):
-        return {"value": None, "low": None, "high": None}
+    if not len(values) or not np.isfinite(values[0]):
+        return dict(UNDEFINED)
     defined = values[1:][np.isfinite(values[1:])]
     if not len(defined):
         return {"value": float(values[0]), "low": None, "high": None}
@@ -80,30 +140,102 @@ def figure_of(values: Floats) -> Figure:
 
 def prevalence(judged: Judged) -> Figure:
     """Share of positives, with its interval."""
-    return figure_of(judged.over_resamples(lambda weight: (weight @ judged.label) / weight.sum(axis=1)))
+    return figure_of(judged.over_resamples(lambda weight: ratio(weight @ judged.label, weight.sum(axis=1))))
 
 
-def _all_measures(judged: Judged, probability: Floats) -> dict[str, Floats]:
-    if not len(probability):
-        return {name: np.full(len(judged.draws), np.nan) for name in MEASURES}
+# ---- families of measures: each gives (judged, probability) -> a measure of several figures in one pass -----------------------------
+
+
+def _ranking(judged: Judged, probability: Floats) -> Measure:
     ranking = Ranking.of(probability)
-    log_odds = log_odds_of(probability)
-    squares = (probability - judged.label) ** 2
-    sloped, held = (recalibration_start(judged.label, log_odds, with_slope=with_slope) for with_slope in (True, False))
 
     def measure(weight: Floats) -> Floats:
         ranked = ranking.above(weight, judged.label)
-        measures = (
-            auc(ranked),
-            average_precision(ranked),
-            (weight @ squares) / weight.sum(axis=1),
-            found_in_top(ranked, TOP_SHARE) / TOP_SHARE,
-            recalibration(weight, judged.label, log_odds, with_slope=True, start=sloped)[1],
-            recalibration(weight, judged.label, log_odds, with_slope=False, start=held)[0],
-        )
-        return np.stack(measures, axis=1)
+        precision = average_precision(ranked)
+        share = ratio(ranked.positive[:, -1], ranked.everyone[:, -1])
+        return np.stack([auc(ranked), precision, ratio(precision, share), found_in_top(ranked, TOP_SHARE) / TOP_SHARE], axis=1)
 
-    return dict(zip(MEASURES, judged.over_resamples(measure).T, strict=True))
+    return measure
+
+
+def _value_ranking(judged: Judged, probability: Floats) -> Measure:
+    if judged.value is None:
+        return _undefined(1)
+    ranking, worth = Ranking.of(probability), judged.value * judged.label
+
+    def measure(weight: Floats) -> Floats:
+        return (found_in_top(ranking.above(weight, worth), TOP_SHARE) / TOP_SHARE)[:, None]
+
+    return measure
+
+
+def _at_capacity(judged: Judged, probability: Floats) -> Measure:
+    if judged.look is None or judged.capacity is None:
+        return _undefined(2)
+    capacity = judged.capacity
+    looks = [np.flatnonzero(judged.look == look) for look in np.unique(judged.look)]
+    rankings = [Ranking.of(probability[rows]) for rows in looks]
+
+    def measure(weight: Floats) -> Floats:
+        found, by_chance = np.zeros(len(weight)), np.zeros(len(weight))
+        for rows, ranking in zip(looks, rankings, strict=True):
+            ranked = ranking.above(weight[:, rows], judged.label[rows])
+            found += found_among(ranked, np.minimum(capacity, ranked.everyone[:, -1]))
+            by_chance += chance_among(weight[:, rows], judged.label[rows], capacity)
+        return np.stack([ratio(found, by_chance), found / len(looks)], axis=1)
+
+    return measure
+
+
+def _undefined(n_measures: int) -> Measure:
+    return lambda weight: np.full((len(weight), n_measures), np.nan)
+
+
+def _errors(judged: Judged, probability: Floats) -> Measure:
+    inside = np.clip(probability, 1e-9, 1 - 1e-9)
+    loss = -(judged.label * np.log(inside) + (1 - judged.label) * np.log1p(-inside))
+    parts = np.stack([(probability - judged.label) ** 2, loss, probability, judged.label, np.ones(len(probability))], axis=1)
+
+    def measure(weight: Floats) -> Floats:
+        squares, losses, predicted, positive, everyone = (weight @ parts).T
+        brier, share = ratio(squares, everyone), ratio(positive, everyone)
+        skill = 1.0 - ratio(brier, share * (1.0 - share))
+        return np.stack([brier, skill, ratio(losses, everyone), ratio(predicted, positive)], axis=1)
+
+    return measure
+
+
+def _recalibration(judged: Judged, probability: Floats) -> Measure:
+    log_odds = log_odds_of(probability)
+    sloped, held = (recalibration_start(judged.label, log_odds, with_slope=with_slope) for with_slope in (True, False))
+    bins = Bins.of(log_odds)
+    once = bins.sums(np.ones((1, len(log_odds)))), bins.sums(judged.label[None, :])
+    # the bins' own solution on the data itself lies a hair beside that of the rows, which is known: all resamples are moved by that hair
+    slope_by, intercept_by = (
+        exact - float(fitted[0])
+        for exact, fitted in (
+            (sloped[1], recalibration(*once, bins.centers, with_slope=True, start=sloped)[1]),
+            (held[0], recalibration(*once, bins.centers, with_slope=False, start=held)[0]),
+        )
+    )
+
+    def measure(weight: Floats) -> Floats:
+        everyone, positive = bins.sums(weight), bins.sums(weight * judged.label)
+        slope = recalibration(everyone, positive, bins.centers, with_slope=True, start=sloped)[1]
+        intercept = recalibration(everyone, positive, bins.centers, with_slope=False, start=held)[0]
+        return np.stack([slope + slope_by, intercept + intercept_by], axis=1)
+
+    return measure
+
+
+FAMILIES: Mapping[Callable[[Judged, Floats], Measure], tuple[str, ...]] = {
+    _ranking: ("auc", "average_precision", "average_precision_over_base_rate", "lift_at_10_percent"),
+    _at_capacity: ("lift_at_capacity", "found_at_capacity"),
+    _value_ranking: ("value_lift_at_10_percent",),
+    _errors: ("brier", "brier_skill", "log_loss", "predicted_over_observed"),
+    _recalibration: ("calibration_slope", "calibration_intercept"),
+}
+MEASURES: tuple[str, ...] = tuple(name for names in FAMILIES.values() for name in names)
 
 
 def log_odds_of(probability: Floats) -> Floats:
@@ -149,49 +281,88 @@ def auc(ranked: Ranked) -> Floats:
     """Area under the ROC curve, ties counting half. -> (resamples,), NaN where a class is missing."""
     positive, negative = ranked.positive, ranked.everyone - ranked.positive
     pairs = (_steps(negative) * (positive - _steps(positive) / 2.0)).sum(axis=1)
-    return _ratio(pairs, positive[:, -1] * negative[:, -1])
+    return ratio(pairs, positive[:, -1] * negative[:, -1])
 
 
 def average_precision(ranked: Ranked) -> Floats:
     """Mean precision over the positives, runs of equal scores taken whole (as scikit-learn has it). -> (resamples,)."""
     precision = np.divide(ranked.positive, ranked.everyone, out=np.zeros_like(ranked.positive), where=ranked.everyone > 0)
-    return _ratio((_steps(ranked.positive) * precision).sum(axis=1), ranked.positive[:, -1])
+    return ratio((_steps(ranked.positive) * precision).sum(axis=1), ranked.positive[:, -1])
 
 
 def found_in_top(ranked: Ranked, share: float) -> Floats:
     """Share of the positives among the riskiest `share` of the rows; a run of equal scores across the border counts in proportion."""
-    found = np.empty(len(ranked.positive), np.float64)
-    for place, (positive, everyone) in enumerate(zip(ranked.positive, ranked.everyone, strict=True)):
-        found[place] = np.interp(share * everyone[-1], np.append(0.0, everyone), np.append(0.0, positive))
-    return _ratio(found, ranked.positive[:, -1])
+    if not ranked.everyone.shape[1]:
+        return np.full(len(ranked.everyone), np.nan)
+    return ratio(found_among(ranked, share * ranked.everyone[:, -1]), ranked.positive[:, -1])
+
+
+def found_among(ranked: Ranked, amount: Floats) -> Floats:
+    """Weight of the positives among the `amount` riskiest, (resamples,); a run of equal scores across the border counts in proportion."""
+    resample = np.arange(len(amount))
+    at = np.minimum((ranked.everyone < amount[:, None]).sum(axis=1), ranked.everyone.shape[1] - 1)
+    before = at - 1
+    everyone, positive = (np.where(at > 0, cumulated[resample, before], 0.0) for cumulated in (ranked.everyone, ranked.positive))
+    in_run = ranked.everyone[resample, at] - everyone
+    part = np.divide(amount - everyone, in_run, out=np.zeros_like(amount), where=in_run > 0)
+    return np.asarray(positive + part * (ranked.positive[resample, at] - positive), np.float64)
+
+
+def chance_among(weight: Floats, label: Floats, amount: int) -> Floats:
+    """Weight of the positives to be expected among `amount` rows taken at random, or among all if they are fewer. -> (resamples,)."""
+    everyone = weight.sum(axis=1)
+    return np.asarray(np.nan_to_num(ratio(weight @ label, everyone)) * np.minimum(amount, everyone), np.float64)
 
 
 def _steps(cumulated: Floats) -> Floats:
     return np.diff(cumulated, axis=1, prepend=0.0)
 
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
+def ratio(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
 # ---- calibration ------------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Bins:
+    """Runs of rows with nearly equal log-odds: rows in their order, the place where each run begins, its mean log-odds.
+
+    At most BINS runs of equally many rows; where there are no more rows than that each is a run of its own, and nothing is lost.
+    """
+
+    order: Ints
+    starts: Ints
+    centers: Floats
+
+    @classmethod
+    def of(cls, log_odds: Floats) -> "Bins":
+        order = np.argsort(log_odds, kind="stable")
+        starts = np.unique(np.linspace(0, len(order), min(BINS, len(order)), endpoint=False).astype(np.int64))
+        sizes = np.diff(np.append(starts, len(order)))
+        return cls(order.astype(np.int64), starts, np.asarray(np.add.reduceat(log_odds[order], starts) / sizes, np.float64))
+
+    def sums(self, values: Floats) -> Floats:
+        """(resamples, rows) -> (resamples, runs)."""
+        return np.asarray(np.add.reduceat(values[:, self.order], self.starts, axis=1), np.float64)
+
+
 def recalibration(
-    weight: Floats, label: Floats, log_odds: Floats, *, with_slope: bool, start: tuple[float, float] = (0.0, 1.0)
+    weight: Floats, positive: Floats, log_odds: Floats, *, with_slope: bool, start: tuple[float, float] = (0.0, 1.0)
 ) -> tuple[Floats, Floats]:
     """Logistic regression of the label on the predicted log-odds, for all resamples at once: (intercept, slope), each (resamples,).
 
-    A calibrated model has slope 1 and, with the slope held at 1, intercept 0 (calibration in the large). NaN where a class is missing or
-    the prediction is constant; a slope is held within ±20, which only perfect separation reaches. start: where Newton's steps begin.
+    weight, positive: weight of all rows, and of the positives, at each value of log_odds; (resamples, values). start: where Newton's steps
+    begin. A calibrated model has slope 1 and, with the slope held at 1, intercept 0 (calibration in the large). NaN where a class
+    is missing or the prediction is constant; a slope is held within ±20, which only perfect separation reaches.
     """
     intercept, slope = np.full(len(weight), start[0]), np.full(len(weight), start[1])
-    weighted_label = weight * label
     for _ in range(25):
         chance = probability_of(intercept[:, None] + slope[:, None] * log_odds)
         expected = weight * chance
         curve = expected * (1.0 - chance)
-        excess = expected - weighted_label
+        excess = expected - positive
         g0, h00 = excess.sum(axis=1), curve.sum(axis=1) + 1e-9
         if with_slope:
             g1, h01, h11 = excess @ log_odds, curve @ log_odds, curve @ log_odds**2 + 1e-9
@@ -202,7 +373,7 @@ def recalibration(
         intercept, slope = np.clip(intercept - np.clip(step0, -3, 3), -20, 20), np.clip(slope - np.clip(step1, -3, 3), -20, 20)
         if max(np.abs(step0).max(initial=0.0), np.abs(step1).max(initial=0.0)) < 1e-4:  # the next step would be of the order of 1e-8
             break
-    share = _ratio(weight @ label, weight.sum(axis=1))
+    share = ratio(positive.sum(axis=1), weight.sum(axis=1))
     spread = float(np.ptp(log_odds)) if len(log_odds) else 0.0
     undefined = ~((share > 0) & (share < 1)) | (with_slope and spread < CLOSE)
     return np.where(undefined, np.nan, intercept), np.where(undefined, np.nan, slope)
@@ -210,48 +381,5 @@ def recalibration(
 
 def recalibration_start(label: Floats, log_odds: Floats, *, with_slope: bool) -> tuple[float, float]:
     """The solution on the data itself, near which those of the resamples lie; the neutral (0, 1) where there is none."""
-    intercept, slope = recalibration(np.ones((1, len(label))), label, log_odds, with_slope=with_slope)
+    intercept, slope = recalibration(np.ones((1, len(label))), label[None, :], log_odds, with_slope=with_slope)
     return (float(intercept[0]), float(slope[0])) if np.isfinite(intercept[0]) else (0.0, 1.0)
-
-
-# ---- curves -----------------------------------------------------------------------------------------------------------------------
-
-
-def gain_curve(label: Floats, probabilities: Mapping[str, Floats], n_points: int = 100) -> pd.DataFrame:
-    """One row per name and share of clients contacted (riskiest first): the share of churned found. Columns: name, contacted, found."""
-    shares = np.arange(n_points + 1) / n_points
-    everyone = np.ones((1, len(label)))
-    curves = []
-    for name, probability in probabilities.items():
-        ranked = Ranking.of(np.asarray(probability, np.float64)).above(everyone, label)
-        found = [float(found_in_top(ranked, float(share))[0]) for share in shares]
-        curves.append(pd.DataFrame({"name": name, "contacted": shares, "found": found}))
-    return pd.concat(curves, ignore_index=True)
-
-
-def calibration_curve(judged: Judged, probability: Floats, n_bins: int = 10) -> pd.DataFrame:
-    """One row per bin of equally many rows, least risky first: bin, n_rows, predicted (mean), observed (share), its interval low, high."""
-    order = np.argsort(probability, kind="stable")
-    rows = []
-    for place, members in enumerate(np.array_split(order, min(n_bins, max(len(order), 1)))):
-        if not len(members):
-            continue
-        inside = np.zeros(len(probability))
-        inside[members] = 1.0
-
-        def observed(weight: Floats, inside: Floats = inside) -> Floats:
-            return _ratio(weight @ (inside * judged.label), weight @ inside)
-
-        figure = figure_of(judged.over_resamples(observed))
-        mean = float(probability[members].mean())
-        rows.append(
-            {
-                "bin": place + 1,
-                "n_rows": len(members),
-                "predicted": mean,
-                "observed": figure["value"],
-                "low": figure["low"],
-                "high": figure["high"],
-            }
-        )
-    return pd.DataFrame(rows, columns=["bin", "n_rows", "predicted", "observed", "low", "high"])

@@ -9,6 +9,9 @@ longer score is replaced, one that is damaged or that was trained on another que
 A version is created last, in one step, from files that have been logged, loaded back and found to score like this code, bit for bit. A
 process that dies before that leaves a run without a version; one that dies after it leaves a version that the next run finds and aliases.
 No client's id or row enters the registry: parameters, tags and the input example come from the model's own spec.
+
+Beside the model go its card (pipeline/card.py), its figures, plots and grade, the tier and why, and how many models the final test
+period has been read by: as it was when the version was made in the card, as it is now in the tag `final_period_reads`.
 """
 
 import shutil
@@ -24,7 +27,7 @@ import pandas as pd
 
 from features.errors import UserError
 from models import scorer
-from models.churn import BY_RELATIONSHIP
+from pipeline import card, reads
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version, alone, copied, faults_told, files_sha256, open_store
 from pipeline.question import asked_of, differing, told
 from pipeline.source import Source, selected_source
@@ -35,22 +38,23 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 TARGET = "churn"
-BECAUSE = "champion_because"  # a version's tag
+BECAUSE, READS = "champion_because", "final_period_reads"  # tags of a version
+TAG_LENGTH = 5_000  # characters that MLflow's store takes
 SHIPPED_WITH = ("lightgbm", "numpy", "pandas", "mlflow")  # what the scorer imports, in the versions it was made with
 PROJECT = Path(__file__).parents[1]
 CODE = ("features", "models", "pipeline")
-JUDGED = ("model", "recency", "rfm", "unseen_clients")  # as evaluate names them
 ANSWER = ("probability", "low", "high")
 PARAMETER_LENGTH = 500  # MLflow takes 6,000, no reader does
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What train and evaluate left: the model, its content hash, its figures; the folders of spec.json and of metrics.json."""
+    """What train and evaluate left: the model, its content hash, its figures and facts; the folders of spec.json and of metrics.json."""
 
     model: scorer.Model
     model_hash: str
     metrics: dict[str, Any]
+    facts: dict[str, Any]
     training: Path
     evaluation: Path
 
@@ -71,11 +75,6 @@ class Registration:
     champion_because: str  # why it took a former champion's place; empty if it took none
 
 
-def model_name(source: Source) -> str:
-    """The registered model of a source: businesses never compete or overwrite one another."""
-    return f"clientfit-{source.name}"
-
-
 def read_trained_model(source: Source) -> scorer.Model:
     """The shipped model of the last training. Raises UserError if it is missing or damaged."""
     training = source.output / "train" / TARGET
@@ -91,17 +90,20 @@ def read_trained(source: Source) -> Trained:
     """The shipped model of the last training with its figures."""
     training, evaluation = source.output / "train" / TARGET, source.output / "evaluate" / TARGET
     model = read_trained_model(source)
-    return Trained(model, scorer.content_hash(model.spec), read_json(evaluation / "metrics.json"), training, evaluation)
+    metrics, facts = read_json(evaluation / "metrics.json"), read_json(training / "training.json")
+    return Trained(model, scorer.content_hash(model.spec), metrics, facts, training, evaluation)
 
 
 def register(source: Source, trained: Trained, store: Store) -> tuple[Registration, bool]:
     """The version of the trained model, and whether it is new. One process per model at a time."""
-    name = model_name(source)
+    name = source.model_name
+    n_read = reads.note(reads.Read.of(source.name, trained.metrics, trained.facts))  # evaluate did not, where DVC's cache answered
     with alone(name):
         known = [version for version in store.versions(name) if version.model_hash == trained.model_hash]
         found = next((version for version in reversed(known) if store.is_whole(version)), None)
         is_new = found is None
-        found = found or _log(source, trained, store)
+        found = found or _log(source, trained, store, n_read)
+        store.client.set_model_version_tag(name, str(found.number), READS, str(n_read))
         found = _give_alias(found, trained.model.spec, store)
         return _registration(found, _role(found, store)), is_new
 
@@ -130,6 +132,8 @@ def _why_replaced(champion: Version, spec: Mapping[str, Any], store: Store) -> s
     former = store.spec_of(champion)
     if former is None:
         return f"the former champion, version {champion.number}, is damaged"
+    if former.get("format") != spec["format"]:
+        return f"the former champion's format {former.get('format')} is not {spec['format']}, which this version of the code reads"
     before, now = asked_of(former), asked_of(spec)
     changed = [f"{part} {told(before, part)} -> {told(now, part)}" for part in differing(before, now)]
     if changed:
@@ -166,25 +170,20 @@ def _registration(found: Version, role: str) -> Registration:
 # ---- one new version --------------------------------------------------------------------------------------------------------------
 
 
-def _log(source: Source, trained: Trained, store: Store) -> Version:
+def _log(source: Source, trained: Trained, store: Store, n_read: int) -> Version:
     import mlflow
 
-    name = model_name(source)
-    tags = {
-        "model_hash": trained.model_hash,
-        "data_version": data_version(source.output / "validate"),
-        "code_version": code_version(),
-        "beats_recency": beats_recency(trained.metrics),
-        "tier": str(trained.model.spec.get("training", {}).get("tier", "")),
-        "target": TARGET,
-    }
-    card = model_card(source, trained, tags)
+    name = source.model_name
+    tags = _tags(source, trained) | {READS: str(n_read)}
+    card_text = card.registered(
+        (trained.evaluation / "model_card.md").read_text(encoding="utf-8"), code=tags["code_version"], reads=reads.told(n_read)
+    )
     experiment = store.experiment(name)
     with mlflow.start_run(experiment_id=experiment, run_name=trained.model_hash[:12], tags=tags) as run:
         mlflow.log_params(dict(parameters(source, trained.model.spec)))
         mlflow.log_artifacts(str(trained.evaluation / "plots"), "plots")
         mlflow.log_artifact(str(trained.evaluation / "metrics.json"))
-        mlflow.log_text(card, "model_card.md")
+        mlflow.log_text(card_text, "model_card.md")
         logged = _log_scorer(trained)
         # after the model: of a run that has figures already, log_model reads the history of each, a query apiece
         mlflow.log_metrics(dict(figures(trained.metrics)), model_id=logged.model_id)
@@ -196,9 +195,36 @@ def _log(source: Source, trained: Trained, store: Store) -> Version:
         run_id=run.info.run_id,
         model_id=logged.model_id,
         tags=tags | {"files_sha256": checked},
-        description=card,
+        description=card.short(source, TARGET, trained.metrics, trained.model.spec, told=_flags(tags)),
     )
     return next(version for version in store.versions(name) if version.number == int(made.version))
+
+
+def _tags(source: Source, trained: Trained) -> dict[str, str]:
+    training, grade = trained.model.spec.get("training", {}), trained.metrics.get("grade", {})
+    tags = {
+        "model_hash": trained.model_hash,
+        "data_version": data_version(source.output / "validate"),
+        "code_version": code_version(),
+        "beats_recency": beats_recency(trained.metrics),
+        "tier": training.get("tier", ""),
+        "tier_reason": training.get("size_reason", ""),
+        "is_reliable": training.get("is_reliable", ""),
+        "grade": grade.get("level", ""),
+        "grade_text": grade.get("text", ""),
+        "target": TARGET,
+    }
+    return {name: str(value)[:TAG_LENGTH] for name, value in tags.items()}
+
+
+def _flags(tags: Mapping[str, str]) -> list[str]:
+    """What a consumer must see first."""
+    flag = {
+        "yes": "It ranks better than the recency rule (95 % interval of the paired difference above zero).",
+        "no": "**It does not beat the recency rule** (the 95 % interval of the paired difference in AUC reaches zero).",
+    }.get(tags["beats_recency"], "It could not be compared with the recency rule.")
+    times = int(tags[READS])
+    return [flag, *([f"Of the figures: {reads.told(times)}."] if times > 1 else [])]
 
 
 def _log_scorer(trained: Trained) -> Any:
@@ -247,14 +273,15 @@ def _ensure_model(store: Store, name: str) -> None:
 
 
 def signature(columns: tuple[str, ...]) -> "ModelSignature":
-    """Columns of float64 by name -> probability, low, high; the parameter `reasons` adds contributions by signal."""
+    """Columns of float64 by name -> probability, low, high; the parameter `reasons` adds contributions by signal, `horizons` the
+    probability at every horizon."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
     return ModelSignature(
         inputs=Schema([ColSpec("double", name) for name in columns]),
         outputs=Schema([ColSpec("double", name) for name in ANSWER]),
-        params=ParamSchema([ParamSpec("reasons", "boolean", False)]),
+        params=ParamSchema([ParamSpec("reasons", "boolean", False), ParamSpec("horizons", "boolean", False)]),
     )
 
 
@@ -326,56 +353,6 @@ def _part(metrics: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     for step in path:
         found = found.get(step, {}) if isinstance(found, Mapping) else {}
     return found if isinstance(found, Mapping) else {}
-
-
-def model_card(source: Source, trained: Trained, tags: Mapping[str, str]) -> str:
-    """What a consumer of the registry must know of a version, as Markdown."""
-    target, time, spec = BY_RELATIONSHIP[source.spec.relationship], source.settings.time, trained.model.spec
-    training = spec["training"]
-    flag = {
-        "yes": "It ranks better than the recency rule (95 % interval of the paired difference above zero).",
-        "no": "**It does not beat the recency rule** (the 95 % interval of the paired difference in AUC reaches zero).",
-    }.get(tags["beats_recency"], "It could not be compared with the recency rule.")
-    lines = [
-        f"# {model_name(source)}: {target.name}",
-        "",
-        f"{target.question} Churn here: {target.outcome}.",
-        f"Outcome window: {time.horizon_days} days, beginning {time.gap_days} days after the day of scoring.",
-        "",
-        f"Trained on {training['n_rows']:,} snapshots of {training['n_clients']:,} clients, {training['n_churned_clients']:,} of which left"
-        f" ({training['prevalence']:.1%} of the snapshots). Reliability: {training['tier']}; {training['size_reason']}.",
-        f"{flag}",
-        "",
-        *_card_figures(trained.metrics),
-        "Input: a frame with the columns of the signature as float64, NaN = unknown, made by the same version of the pipeline for clients"
-        " whose status is eligible. Output: probability, low, high (10th to 90th percentile of the members); with"
-        ' params={"reasons": True} also contributions by signal, which add up to the calibrated log-odds.',
-        "Use: advice to a person who knows the client. It says who resembles clients that left, not why they leave, and not what would"
-        " keep them.",
-        "",
-        f"data {tags['data_version'][:12]}, code {tags['code_version'][:12]}, model {tags['model_hash'][:12]}",
-    ]
-    return "\n".join(lines)
-
-
-def _card_figures(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """The held-out figures of the model and its baselines, one row per figure."""
-    judged = _part(metrics, "test")
-    names = [name for name in JUDGED if name in judged]
-    if not names:
-        return
-    yield "Held-out period, with 95 % client-bootstrap intervals:"
-    yield ""
-    yield f"| | {' | '.join(name.replace('_', ' ') for name in names)} |"
-    yield f"|---|{'---|' * len(names)}"
-    for measure in judged[names[0]]:
-        yield f"| {measure.replace('_', ' ')} | {' | '.join(_cell(_part(judged, name, measure)) for name in names)} |"
-    yield ""
-
-
-def _cell(figure: Mapping[str, Any]) -> str:
-    value, low, high = (figure.get(name) for name in ("value", "low", "high"))
-    return "–" if value is None or low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 # ---- the stage --------------------------------------------------------------------------------------------------------------------

@@ -167,6 +167,11 @@ class Source:
         return shlex.quote(self.folder.name if self.folder.parent == SOURCES else str(self.folder))
 
     @property
+    def model_name(self) -> str:
+        """The registered model of this source: businesses never compete or overwrite one another."""
+        return f"clientfit-{self.name}"
+
+    @property
     def output(self) -> Path:
         """Where this source's stages write."""
         return Path("data") / self.name

@@ -11,7 +11,7 @@ from features.time import to_date
 from pipeline import mlstore
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version
 from pipeline.question import asked_of, differing, question_of, worded
-from pipeline.register import BECAUSE, TARGET, model_name
+from pipeline.register import BECAUSE, TARGET
 from pipeline.score import shown
 from pipeline.snapshot import canonical_tables
 from pipeline.source import Source, selected_source
@@ -44,7 +44,7 @@ def run_lines(source: Source) -> Iterator[str]:
 
 def registry_lines(source: Source, store: Store) -> Iterator[str]:
     """The champion with its figures, and the challenger."""
-    name = model_name(source)
+    name = source.model_name
     champion, challenger = store.with_alias(name, CHAMPION), store.with_alias(name, CHALLENGER)
     if champion is None:
         yield f"no champion named {name} yet: run `make train`"

@@ -133,6 +133,7 @@ def training_facts(trained: Trained) -> dict[str, Any]:
         "target": spec["target"],
         "question": spec["question"],
         "model_hash": found.shipped.content_hash,
+        "evaluated_hash": found.evaluated.content_hash,
         "n_columns": len(spec["columns"]),
         "signals": spec["signals"],
         "tree_weight": spec["tree_weight"],

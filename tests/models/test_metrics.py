@@ -5,24 +5,25 @@ import time
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from models.metrics import (
+    BINS,
     MEASURES,
     Judged,
     Ranking,
     auc,
     average_precision,
-    calibration_curve,
     figures,
-    gain_curve,
     log_odds_of,
+    measured,
     prevalence,
+    recalibration,
 )
 
 
-def judged(label, clients=None, resamples=100):
-    return Judged.of(label, np.arange(len(label)) if clients is None else clients, resamples=resamples, seed=1)
+def judged(label, clients=None, resamples=100, **known):
+    return Judged.of(label, np.arange(len(label)) if clients is None else clients, resamples=resamples, seed=1, **known)
 
 
 def values(label, probability, **kwargs):
@@ -35,7 +36,10 @@ def test_a_perfect_order():
     assert found["auc"] == 1.0
     assert found["average_precision"] == 1.0
     assert found["lift_at_10_percent"] == pytest.approx(5.0)  # the top tenth holds one of two leavers: half of them in a tenth
+    assert found["average_precision_over_base_rate"] == pytest.approx(5.0)
     assert found["brier"] == pytest.approx((0.01 + 0.04 + 2 * 0.09 + 2 * 0.04 + 4 * 0.01) / 10)
+    assert found["brier_skill"] == pytest.approx(1 - 0.035 / 0.16)
+    assert found["predicted_over_observed"] == pytest.approx(3.1 / 2)
 
 
 def test_a_constant_prediction_ranks_nobody():
@@ -51,6 +55,46 @@ def test_one_class_alone_has_no_ranking_but_a_brier_score():
     found = values([0, 0, 0], [0.1, 0.2, 0.3])
     assert (found["auc"], found["average_precision"], found["lift_at_10_percent"], found["calibration_slope"]) == (None, None, None, None)
     assert found["brier"] == pytest.approx((0.01 + 0.04 + 0.09) / 3)
+    assert (found["brier_skill"], found["predicted_over_observed"], found["average_precision_over_base_rate"]) == (None, None, None)
+
+
+def test_a_team_s_list_is_judged_within_each_as_of():
+    """Two as_ofs, one name each: the first is right, the second wrong, though its right one ranks above the first's of all."""
+    label = [1, 0, 0, 0, 0, 1, 0, 0]
+    probability = [0.2, 0.1, 0.1, 0.1, 0.9, 0.8, 0.1, 0.1]
+    found = values(label, probability, as_ofs=["a"] * 4 + ["b"] * 4, capacity=1)
+    assert found["found_at_capacity"] == 0.5  # leavers per as_of
+    assert found["lift_at_capacity"] == pytest.approx(2.0)  # one found of two named, where a random name is right one time in four
+
+
+def test_a_tie_across_the_border_of_a_list_counts_in_proportion():
+    found = values([1, 1, 0, 0, 0], [0.9, 0.5, 0.5, 0.5, 0.1], as_ofs=["a"] * 5, capacity=2)
+    assert found["found_at_capacity"] == pytest.approx(1 + 1 / 3)
+
+
+def test_a_team_that_can_contact_everybody_finds_everybody():
+    found = values([1, 1, 0], [0.1, 0.2, 0.3], as_ofs=["a"] * 3, capacity=20)
+    assert (found["found_at_capacity"], found["lift_at_capacity"]) == (2.0, 1.0)
+
+
+def test_value_lift_counts_money_and_not_heads():
+    """Of 20 rows the first two are the riskiest tenth: one leaver of four, who is worth nine tenths of what leaves."""
+    label = np.array([1.0, 0, 1, 1, 1] + [0.0] * 15)
+    value = np.array([900.0, 5_000, 50, 50, -7] + [1_000.0] * 15)  # a client with more credit than invoices is worth nothing
+    probability = np.linspace(0.9, 0.1, 20)
+    found = values(label, probability, value=value)
+    assert found["value_lift_at_10_percent"] == pytest.approx(9.0)
+    assert found["lift_at_10_percent"] == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("value", [None, [np.nan] * 4])
+def test_without_values_as_ofs_or_capacity_the_measures_that_need_them_are_undefined(value):
+    found = values([1, 0, 0, 1], [0.4, 0.3, 0.2, 0.1], value=value)
+    assert (found["value_lift_at_10_percent"], found["lift_at_capacity"], found["found_at_capacity"]) == (None, None, None)
+
+
+def test_values_of_some_clients_count_the_others_as_worth_nothing():
+    assert values([1, 1, 0, 0], [0.9, 0.1, 0.1, 0.1], value=[10, np.nan, np.nan, 3])["value_lift_at_10_percent"] == pytest.approx(4.0)
 
 
 def test_figures_are_those_of_scikit_learn_ties_included():
@@ -61,6 +105,8 @@ def test_figures_are_those_of_scikit_learn_ties_included():
     assert found["auc"] == pytest.approx(roc_auc_score(label, probability), abs=1e-12)
     assert found["average_precision"] == pytest.approx(average_precision_score(label, probability), abs=1e-12)
     assert found["brier"] == pytest.approx(brier_score_loss(label, probability), abs=1e-12)
+    assert found["brier_skill"] == pytest.approx(1 - brier_score_loss(label, probability) / label.var(), abs=1e-12)
+    assert found["log_loss"] == pytest.approx(log_loss(label, np.clip(probability, 1e-9, 1 - 1e-9)), abs=1e-9)
     oracle = LogisticRegression(C=1e9, tol=1e-10).fit(log_odds_of(probability)[:, None], label)
     assert found["calibration_slope"] == pytest.approx(oracle.coef_[0, 0], abs=1e-4)
 
@@ -78,6 +124,59 @@ def test_every_resample_is_as_if_its_clients_were_written_out():
         ranked = Ranking.of(probability).above(weight, label)
         assert auc(ranked)[0] == pytest.approx(roc_auc_score(label[written], probability[written]), abs=1e-12)
         assert average_precision(ranked)[0] == pytest.approx(average_precision_score(label[written], probability[written]), abs=1e-12)
+
+
+def test_every_measure_of_every_resample_is_that_of_its_rows_written_out():
+    """Capacity, values, errors and calibration too: a resample's figures are those of a data set that holds each drawn row so often."""
+    random = np.random.default_rng(8)
+    clients, as_ofs = np.repeat(np.arange(30), 3), np.tile(np.array(["a", "b", "c"], object), 30)
+    value = random.integers(0, 100, 90).astype(float)
+    probability = random.random(90).round(1).clip(0.05, 0.95)
+    label = (random.random(90) < probability).astype(float)
+    rows = judged(label, clients, resamples=4, as_ofs=as_ofs, capacity=5, value=value)
+    found = measured(rows, probability)
+    for place, draws in enumerate(rows.draws):
+        written = np.repeat(np.arange(90), draws[rows.client].astype(int))
+        once = judged(label[written], resamples=0, as_ofs=as_ofs[written], capacity=5, value=value[written])
+        assert {name: values[place] for name, values in found.items()} == {
+            name: pytest.approx(values[0], abs=1e-5) for name, values in measured(once, probability[written]).items()
+        }
+
+
+def test_lift_at_capacity_is_what_a_loop_over_lists_counts():
+    random = np.random.default_rng(9)
+    as_ofs, score = random.integers(0, 4, 200), random.permutation(200) / 200.0
+    label = (random.random(200) < 0.2).astype(float)
+    named = [row for look in range(4) for row in sorted(np.flatnonzero(as_ofs == look), key=lambda row: -score[row])[:7]]
+    expected = sum(7 * label[as_ofs == look].mean() for look in range(4))
+    found = values(label, score, as_ofs=as_ofs, capacity=7)
+    assert found["found_at_capacity"] == pytest.approx(label[named].sum() / 4)
+    assert found["lift_at_capacity"] == pytest.approx(label[named].sum() / expected)
+
+
+def test_slopes_of_many_rows_are_fitted_on_bins_and_those_of_the_rows():
+    """The data's own slope is exact; a resample's differs from that of its rows by far less than resamples differ."""
+    random = np.random.default_rng(10)
+    log_odds = random.normal(-2, 1.5, 5 * BINS)
+    label = (random.random(len(log_odds)) < 1 / (1 + np.exp(-0.8 * log_odds))).astype(float)
+    probability = 1 / (1 + np.exp(-log_odds))
+    rows = judged(label, np.repeat(np.arange(len(label) // 5), 5), resamples=20)
+    found = measured(rows, probability, ("calibration_slope", "calibration_intercept"))
+    weight = rows.draws[:, rows.client]
+    _, slopes = recalibration(weight, weight * label, log_odds_of(probability), with_slope=True)
+    intercepts, _ = recalibration(weight, weight * label, log_odds_of(probability), with_slope=False)
+    assert found["calibration_slope"][0] == pytest.approx(slopes[0], abs=1e-7)
+    assert found["calibration_intercept"][0] == pytest.approx(intercepts[0], abs=1e-7)
+    assert np.abs(found["calibration_slope"] - slopes).max() < slopes.std() / 50
+    assert np.abs(found["calibration_intercept"] - intercepts).max() < intercepts.std() / 50
+
+
+def test_parts_are_judged_on_the_draws_of_the_whole():
+    rows = judged([1, 0, 1, 0], ["a", "a", "b", "b"], resamples=30)
+    part = rows.at(np.array([True, True, False, False]))
+    assert part.draws is rows.draws
+    assert part.label.tolist() == [1, 0]
+    assert measured(part, np.array([0.9, 0.1]), ("auc",))["auc"][0] == 1.0
 
 
 def test_a_model_twice_as_sure_as_it_should_be_has_slope_one_half():
@@ -132,21 +231,6 @@ def test_the_share_of_leavers_has_an_interval_too():
     figure = prevalence(judged([1, 0, 0, 0] * 25))
     assert figure["value"] == 0.25
     assert 0.15 < figure["low"] < 0.25 < figure["high"] < 0.36
-
-
-def test_the_gain_curve_runs_from_nobody_to_everybody():
-    curve = gain_curve(np.array([1.0, 0, 0, 0]), {"model": np.array([0.9, 0.1, 0.2, 0.3])}, n_points=4)
-    assert curve.to_dict("list") == {"name": ["model"] * 5, "contacted": [0.0, 0.25, 0.5, 0.75, 1.0], "found": [0.0, 1.0, 1.0, 1.0, 1.0]}
-
-
-def test_the_calibration_curve_has_bins_of_equal_size():
-    probability = np.repeat([0.1, 0.5], 50)
-    label = np.array([1.0] * 5 + [0.0] * 45 + [1.0] * 30 + [0.0] * 20)
-    curve = calibration_curve(judged(label), probability, n_bins=2)
-    assert curve["n_rows"].tolist() == [50, 50]
-    assert curve["predicted"].tolist() == pytest.approx([0.1, 0.5])
-    assert curve["observed"].tolist() == pytest.approx([0.1, 0.6])
-    assert (curve["low"] < curve["observed"]).all()
 
 
 def test_intervals_of_ten_thousand_rows_take_seconds():

@@ -1,4 +1,6 @@
-"""The evaluate stage: the contract of predictions.parquet, every figure with its interval beside the baselines, curves as CSV and PNG."""
+"""The evaluate stage: predictions by contract, every figure with its interval beside the baselines, plots, a card, and a counted read."""
+
+import json
 
 import pandas as pd
 import pyarrow as pa
@@ -8,8 +10,11 @@ import pytest
 from models.metrics import MEASURES
 from pipeline import evaluate
 from pipeline.tables import read_json
+from pipeline.traits import traits_of
+from pipeline.wording import words_of
 
 PARTS = ("model", "recency", "rfm", "model_minus_recency", "model_minus_rfm", "unseen_clients")
+PLOTS = ("gain", "lift", "reliability", "backtest", "slices", "decay", "importance")
 
 
 @pytest.fixture
@@ -19,6 +24,19 @@ def evaluated(small, monkeypatch):
     monkeypatch.setattr(evaluate, "selected_source", lambda: small.source)
     evaluate.main()
     return small.source.output / "evaluate" / "churn"
+
+
+def evaluated_with(small, **changes):
+    """The figures where train had left other things: changes of Predicted's parts."""
+    predicted = evaluate.read_predicted(small.source.output / "train" / "churn")
+    parts = {name: getattr(predicted, name) for name in ("backtest", "later", "horizons", "facts")} | changes
+    predicted = evaluate.Predicted(**parts)
+    traits = traits_of(predicted.backtest, small.source.output, small.source.settings.evaluate)
+    return evaluate.evaluation(predicted, traits, small.source.settings, words_of(small.source, "churn"))
+
+
+def backtest_of(small) -> pd.DataFrame:
+    return evaluate.read_predicted(small.source.output / "train" / "churn").backtest
 
 
 def test_predictions_keep_to_the_contract(evaluated):
@@ -47,56 +65,86 @@ def test_every_figure_has_an_interval_and_stands_beside_the_baselines(evaluated)
         for part in PARTS:
             assert list(metrics[period][part]) == list(MEASURES)
             for measure, figure in metrics[period][part].items():
-                if part == "unseen_clients" and figure["value"] is None:
-                    continue  # so few members that no leaver is unknown to any of them
+                if figure["value"] is None and (part == "unseen_clients" or measure == "value_lift_at_10_percent"):
+                    continue  # so few members that no leaver is unknown to any of them; this business has no invoices
                 assert figure["low"] <= figure["high"], (period, part, measure)
-                assert figure["low"] <= figure["value"] <= figure["high"] or part != "model", (period, part, measure)
     test = metrics["test"]
     assert test["n_rows"] == test["n_clients"] > 20
     assert test["prevalence"]["value"] == pytest.approx(test["n_churned_clients"] / test["n_clients"])
-    difference = test["model"]["auc"]["value"] - test["recency"]["auc"]["value"]
-    assert test["model_minus_recency"]["auc"]["value"] == pytest.approx(difference)
+    assert test["model"]["value_lift_at_10_percent"]["value"] is None
+
+
+def test_figures_stand_by_origin_slice_age_and_horizon(evaluated):
+    metrics = read_json(evaluated / "metrics.json")
+    assert [own["is_test"] for own in metrics["by_origin"]] == [False, True]
+    assert metrics["validation_gap"]["size"] == pytest.approx(abs(metrics["validation_gap"]["rolling_minus_test"]["value"]))
+    assert {own["trait"] for own in metrics["slices"]["slices"]} == {"size", "tenure", "history"}
+    assert set(metrics["slices"]["left_out"]) == {"segment", "language"}  # this business has no clients table
+    assert metrics["decay"]
+    main = next(own for own in metrics["horizons"] if own["horizon_days"] == 60)
+    assert main["test"]["auc"]["value"] == pytest.approx(metrics["test"]["model"]["auc"]["value"])
 
 
 def test_curves_are_written_for_dvc_and_drawn(evaluated):
     gain = pd.read_csv(evaluated / "plots" / "gain.csv")
-    calibration = pd.read_csv(evaluated / "plots" / "calibration.csv")
     assert set(gain["name"]) == {"model", "recency", "rfm"}
     assert gain.groupby("name")["found"].last().to_list() == [1.0, 1.0, 1.0]
-    assert list(calibration.columns) == ["bin", "n_rows", "predicted", "observed", "low", "high"]
-    for name in ("gain.png", "calibration.png"):
-        assert (evaluated / "plots" / name).read_bytes().startswith(b"\x89PNG")
+    for name in PLOTS:
+        assert (evaluated / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        pd.read_csv(evaluated / "plots" / f"{name}.csv")
 
 
 def test_a_second_run_gives_equal_bytes(evaluated):
     before = {path.name: path.read_bytes() for path in evaluated.rglob("*") if path.is_file()}
     evaluate.main()
     assert {path.name: path.read_bytes() for path in evaluated.rglob("*") if path.is_file()} == before
-    assert set(before) == {"predictions.parquet", "metrics.json", "gain.csv", "calibration.csv", "gain.png", "calibration.png"}
+    assert set(before) == {
+        "predictions.parquet",
+        "metrics.json",
+        "model_card.md",
+        *(f"{name}.{end}" for name in PLOTS for end in ("csv", "png")),
+    }
+
+
+def test_each_evaluation_is_a_read_of_the_final_period_and_the_same_model_is_one(evaluated, small, capsys):
+    log = small.root / ".mlflow" / "reads" / "alpha-churn.jsonl"
+    evaluate.main()
+    (line,) = log.read_text().splitlines()
+    assert json.loads(line)["from_on"] == read_json(evaluated / "metrics.json")["test"]["from"]
+    assert "this final period has been read by this model alone" in capsys.readouterr().out
+    facts = read_json(small.source.output / "train" / "churn" / "training.json")
+    changed = facts | {"model_hash": "another", "evaluated_hash": "another"}
+    (small.source.output / "train" / "churn" / "training.json").write_text(json.dumps(changed))
+    before = (evaluated / "metrics.json").read_bytes()
+    evaluate.main()
+    assert "has now been read by 2 models; each further look makes its figures less honest" in capsys.readouterr().out
+    assert (evaluated / "metrics.json").read_bytes() == before
+    assert "client-29" not in log.read_text()
 
 
 def test_a_history_without_room_for_origins_has_none(small):
-    backtest = pq.read_table(small.source.output / "train" / "churn" / "backtest.parquet").to_pandas()
-    found = evaluate.evaluation(backtest[backtest["fold"] == "test"], small.source.settings)
+    backtest = backtest_of(small)
+    found = evaluated_with(small, backtest=backtest[backtest["fold"] == "test"].reset_index(drop=True), later=None, horizons=None)
     assert found["origins"] is None
+    assert (found["decay"], found["horizons"]) == ([], [])
+    assert found["validation_gap"]["size"] is None
+    assert [own["is_test"] for own in found["by_origin"]] == [True]
 
 
 def test_a_test_period_in_which_nobody_left_has_no_ranking_and_says_so_by_a_dash(small):
-    backtest = pq.read_table(small.source.output / "train" / "churn" / "backtest.parquet").to_pandas()
-    found = evaluate.evaluation(backtest.assign(label=0), small.source.settings)
+    found = evaluated_with(small, backtest=backtest_of(small).assign(label=0))
     assert found["test"]["model"]["auc"] == {"value": None, "low": None, "high": None}
     assert found["test"]["model"]["brier"]["value"] is not None
     assert evaluate.shown(found["test"]["model"]["auc"]) == "–"
+    assert found["grade"]["level"] in ("unknown", "unreliable")
+    assert found["slices"]["n_comparisons"] == 0
 
 
-def test_the_table_for_the_terminal_shows_model_and_baselines(evaluated):
-    from rich.console import Console
-
-    console = Console(width=100, record=True)
-    console.print(evaluate.told(read_json(evaluated / "metrics.json")))
-    text = console.export_text()
-    assert "model − recency" in text
-    assert "lift at 10 %" in text
+def test_values_weight_the_lift_where_there_are_any(small):
+    backtest = backtest_of(small)
+    found = evaluated_with(small, backtest=backtest.assign(value=[float(place) for place in range(len(backtest))]))
+    assert found["test"]["model"]["value_lift_at_10_percent"]["value"] is not None
+    assert found["slices"]["about"]["size"] == "thirds by revenue of the last year"
 
 
 def test_a_difference_carries_its_sign():

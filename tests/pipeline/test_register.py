@@ -221,10 +221,41 @@ def test_the_run_tells_parameters_figures_with_intervals_plots_data_and_code(cha
     assert re.fullmatch(r"[0-9a-f]{40}(\+[0-9a-f]{12})?|sha256:[0-9a-f]{64}", run.data.tags["code_version"])
     artifacts = {item.path for item in mlstore.open_store().client.list_artifacts(found.run_id)}
     assert artifacts == {"plots", "metrics.json", "model_card.md"}
-    assert {item.path for item in mlstore.open_store().client.list_artifacts(found.run_id, "plots")} >= {
-        "plots/gain.png",
-        "plots/calibration.png",
-    }
+    drawn = {item.path for item in mlstore.open_store().client.list_artifacts(found.run_id, "plots")}
+    names = ("gain", "lift", "reliability", "backtest", "slices", "decay", "importance")
+    assert drawn == {f"plots/{name}.{end}" for name in names for end in ("csv", "png")}
+
+
+def test_a_version_tells_its_grade_its_tier_with_the_reason_and_how_often_the_final_period_was_read(champion_there: Small):
+    registration_of(champion_there)
+    store = mlstore.open_store()
+    champion = store.with_alias(NAME, CHAMPION)
+    assert champion is not None
+    metrics, spec = read_json(champion_there.source.output / "evaluate" / "churn" / "metrics.json"), store.spec_of(champion)
+    assert spec is not None
+    tags = champion.tags
+    assert (tags["grade"], tags["grade_text"]) == (metrics["grade"]["level"], metrics["grade"]["text"])
+    assert (tags["tier"], tags["tier_reason"]) == (spec["training"]["tier"], spec["training"]["size_reason"])
+    assert tags["is_reliable"] == str(spec["training"]["is_reliable"])
+    assert tags["final_period_reads"] == "1"
+    described = store.client.get_model_version(NAME, "1").description
+    assert described.startswith(f"# clientfit-alpha: churn\n\n{metrics['grade']['text']}")
+    card = store.client.download_artifacts(champion.run_id, "model_card.md")
+    written = (champion_there.source.output / "evaluate" / "churn" / "model_card.md").read_text(encoding="utf-8")
+    kept = Path(card).read_text(encoding="utf-8")
+    assert kept.startswith(written.rstrip())
+    assert "this final period has been read by this model alone" in kept
+
+
+def test_a_further_model_read_on_the_same_period_is_counted_and_told(small: Small):
+    registered(small)
+    facts = small.source.output / "train" / "churn" / "training.json"
+    write_json(facts, read_json(facts) | {"model_hash": "another", "evaluated_hash": "another"})
+    second, _ = register.register(small.source, another(small, 2), mlstore.open_store())
+    store = mlstore.open_store()
+    assert [version.tags["final_period_reads"] for version in store.versions(NAME)] == ["1", "2"]
+    described = store.client.get_model_version(NAME, str(second.version)).description
+    assert "this final period has now been read by 2 models; each further look makes its figures less honest" in described
 
 
 def test_a_version_ships_one_file_of_code_texts_and_numbers_and_exact_requirements(champion_there: Small):
@@ -300,6 +331,13 @@ def test_the_code_has_a_version_without_git_too(tmp_path: Path):
     [(["recency_days", "contacts_90"], ""), (["recency_days"], "columns that it needs are no longer made: contacts_90")],
 )
 def test_a_champion_whose_columns_are_no_longer_made_is_replaced(made, because):
-    former = {"columns": [{"name": "recency_days"}, {"name": "contacts_90"}]}
+    former = {"format": 2, "columns": [{"name": "recency_days"}, {"name": "contacts_90"}]}
     store = SimpleNamespace(spec_of=lambda _: former)
-    assert register._why_replaced(SimpleNamespace(number=1), {"columns": [{"name": name} for name in made]}, store) == because
+    now = {"format": 2, "columns": [{"name": name} for name in made]}
+    assert register._why_replaced(SimpleNamespace(number=1), now, store) == because
+
+
+def test_a_champion_of_an_older_format_is_replaced():
+    store = SimpleNamespace(spec_of=lambda _: {"format": 1, "columns": []})
+    because = register._why_replaced(SimpleNamespace(number=1), {"format": 2, "columns": []}, store)
+    assert because == "the former champion's format 1 is not 2, which this version of the code reads"

@@ -45,8 +45,12 @@ parts = [name for name in explained if name.startswith("contribution_")]
 log_odds = explained["base"] + explained[parts].sum(axis=1)
 found = {name: importlib.util.find_spec(name) is not None for name in ("pipeline", "features", "models", "duckdb", "sklearn", "mlflow")}
 off = float(np.abs(1 / (1 + np.exp(-log_odds)) - explained["probability"]).max())
+horizons = model.predict(frame, params={"horizons": True})
+days = [name for name in horizons if name.startswith("probability_")]
+grows = bool((horizons[days].diff(axis=1).iloc[:, 1:] > 0).any().any())
 shuffled = model.predict(frame[frame.columns[::-1]])["probability"].to_numpy()
-print(json.dumps({"found": found, "off": off, "order_matters": not np.array_equal(shuffled, np.load("scores.npy")[:, 0])}))
+print(json.dumps({"found": found, "off": off, "order_matters": not np.array_equal(shuffled, np.load("scores.npy")[:, 0]),
+                  "horizons": days, "silence_grows": grows}))
 """
 
 
@@ -106,6 +110,8 @@ def test_the_champion_scores_the_same_in_a_bare_environment(champion_there: Smal
     assert {name: told["found"][name] for name in absent} == dict.fromkeys(absent, False)
     assert told["off"] < 1e-9
     assert not told["order_matters"]
+    assert told["horizons"] == [f"probability_{days}_days" for days in (30, 60, 90, 180)]
+    assert not told["silence_grows"]
     ours = np.ascontiguousarray(model.predict(features).to_numpy())
     assert np.load(tmp_path / "scores.npy").tobytes() == ours.tobytes()
 
