@@ -1,11 +1,13 @@
 """The registered champion + canonical tables -> every client's risk at one as_of: data/<source>/score/as_of=YYYY-MM-DD/.
 
-    scores.parquet  one row per client known at as_of, the riskiest first; probabilities and reasons where status is eligible
-    scores.csv      the same for a spreadsheet: UTF-8 with a byte order mark, without which Excel garbles Hebrew; cells that a spreadsheet
-                    would run as formulas begin with an apostrophe, so ids are exact in the Parquet file only
-    manifest.json   sha256 sums of both, the registry's version, hashes of model and data, gap and horizon, until when the model learned
-                    (trained_until: its last as_of; outcomes_until: the day after its last outcome window), is_hindsight: whether as_of
-                    lies before outcomes_until; and when they were first written
+    scores.parquet    one row per client known at as_of, the riskiest first; probabilities and reasons where status is eligible
+    horizons.parquet  one row per eligible client and horizon: client_id, as_of, horizon_days, churn_probability; the main horizon's is that
+                      of scores.parquet, and no two of a client contradict each other (models/horizons.py)
+    scores.csv        the scores for a spreadsheet: UTF-8 with a byte order mark, without which Excel garbles Hebrew; cells that a
+                      spreadsheet would run as formulas begin with an apostrophe, so ids are exact in the Parquet files only
+    manifest.json     sha256 sums of all, the version of the contract of columns, the registry's version, hashes of model and data, gap and
+                      horizon, until when the model learned (trained_until: its last as_of; outcomes_until: the day after its last outcome
+                      window), is_hindsight: whether as_of lies before outcomes_until; and when they were first written
 
 The same model on the same data gives the same bytes; scoring again leaves the files as they are. A past as_of is seen as the data stood
 then, but by today's champion, which may have learned from what came after. What runs is the registered version's
@@ -23,6 +25,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from rich.markup import escape
@@ -33,7 +36,7 @@ from pipeline import mlstore, reasons
 from pipeline.featurize import featurize
 from pipeline.mlstore import CHAMPION, Version
 from pipeline.question import asked_of, differing, question_of, worded
-from pipeline.register import TARGET, code_version, model_name
+from pipeline.register import TARGET, code_version
 from pipeline.snapshot import STATUSES, canonical_tables, first_event_day, snapshots
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
@@ -41,7 +44,9 @@ from pipeline.tables import data_version, folder_written_whole, read_json, sha25
 
 PLACES = 3  # reasons per client and target
 SHOWN = 10  # clients printed
-FILES = ("scores.parquet", "scores.csv")
+FILES = ("scores.parquet", "horizons.parquet", "scores.csv")
+CONTRACT = 2  # of scores.parquet: 2 added churn_confidence
+CLEAR, UNCLEAR, TOO_LITTLE_DATA = "clear", "unclear", "too_little_data"
 # what a spreadsheet may take for a formula: OWASP's list, full-width forms and leading blanks included
 FORMULA = re.compile(r"[\t\r\n\x00]|\s*[=+\-@＝＋－＠]")
 
@@ -57,8 +62,9 @@ SCHEMA = pa.schema(
         ("as_of", pa.date32()),
         ("status", pa.string()),
         ("churn_probability", pa.float64()),  # null unless eligible, as all that follows from it
-        ("churn_low", pa.float64()),  # 10th percentile of the members
-        ("churn_high", pa.float64()),  # 90th
+        ("churn_low", pa.float64()),  # low … high: 80 % interval (models/interval.py)
+        ("churn_high", pa.float64()),
+        ("churn_confidence", pa.string()),  # clear, unclear or too_little_data; see confidence()
         ("misfit_probability", pa.float64()),
         ("misfit_low", pa.float64()),
         ("misfit_high", pa.float64()),
@@ -70,6 +76,10 @@ SCHEMA = pa.schema(
         ("model_hash", pa.string()),
         ("data_version", pa.string()),
     ]
+)
+
+HORIZONS = pa.schema(
+    [("client_id", pa.string()), ("as_of", pa.date32()), ("horizon_days", pa.int32()), ("churn_probability", pa.float64())]
 )
 
 
@@ -111,7 +121,7 @@ def champion_of(source: Source) -> Champion:
 
     Raises UserError if there is none, or if it was trained on another question than the source's settings ask.
     """
-    name = model_name(source)
+    name = source.model_name
     version = None
     if mlstore.store_exists():
         with mlstore.faults_told():
@@ -231,7 +241,31 @@ def features_for(source: Source, champion: Champion, asked: pd.DataFrame) -> pd.
     return placed[[column.name for _, column in made.columns]]
 
 
-def scores(judged: Judged, champion: Champion, data: str) -> pa.Table:
+def confidence(judged: Judged, champion: Champion, little_data_contacts: int) -> "pd.Series[str]":
+    """How far the numbers of each judged client can be taken, in one word.
+
+    too_little_data  the client has fewer than `little_data_contacts` qualifying contacts on record, or the model had too few leavers to
+                     learn from (its tier is unreliable): the number says little more than the portfolio's average
+    unclear          low … high holds the share of leavers in training: whether the risk lies above or below the average is not known
+    clear            it does not
+    """
+    training, answers = champion.model.spec["training"], judged.answers
+    contacts = judged.features["contacts_ever"] if "contacts_ever" in judged.features else pd.Series(np.inf, index=answers.index)
+    is_little = (contacts.to_numpy(np.float64) < little_data_contacts) | (not training["is_reliable"])
+    is_unclear = (answers["low"] <= training["prevalence"]) & (training["prevalence"] <= answers["high"])
+    return pd.Series(np.select([is_little, is_unclear], [TOO_LITTLE_DATA, UNCLEAR], CLEAR), index=answers.index)
+
+
+def horizons(judged: Judged, champion: Champion) -> pa.Table:
+    """One row per eligible client and horizon, by client and length."""
+    found = champion.model.at_horizons(judged.answers["probability"].to_numpy(np.float64))
+    there = judged.eligible[["client_id", "as_of"]]
+    table = pd.concat([there.assign(horizon_days=days, churn_probability=probability) for days, probability in found.items()])
+    table = table.sort_values(["client_id", "horizon_days"], kind="stable")
+    return pa.table([pa.array(table[field.name], field.type, from_pandas=True) for field in HORIZONS], schema=HORIZONS)
+
+
+def scores(judged: Judged, champion: Champion, data: str, little_data_contacts: int) -> pa.Table:
     """The scores contract: one row per client, the riskiest first, then the others by id."""
     own = pd.DataFrame(
         {
@@ -239,6 +273,7 @@ def scores(judged: Judged, champion: Champion, data: str) -> pa.Table:
             "churn_probability": judged.answers["probability"],
             "churn_low": judged.answers["low"],
             "churn_high": judged.answers["high"],
+            "churn_confidence": confidence(judged, champion, little_data_contacts),
         }
     )
     own = pd.concat([own, reasons.as_columns(judged.reasons, "churn", PLACES)], axis=1)
@@ -252,11 +287,12 @@ def scores(judged: Judged, champion: Champion, data: str) -> pa.Table:
 # ---- files ------------------------------------------------------------------------------------------------------------------------
 
 
-def write_scores(folder: Path, table: pa.Table, facts: dict[str, Any]) -> dict[str, Any]:
-    """Writes scores and manifest, all or nothing, and only where they differ from what stands there; returns the manifest."""
+def write_scores(folder: Path, table: pa.Table, at_horizons: pa.Table, facts: dict[str, Any]) -> dict[str, Any]:
+    """Writes scores, horizons and manifest, all or nothing, and only where they differ from what stands there; returns the manifest."""
     with tempfile.TemporaryDirectory(prefix="clientfit-") as own:
         made = Path(own)
         write_parquet(made / "scores.parquet", table)
+        write_parquet(made / "horizons.parquet", at_horizons)
         write_spreadsheet(made / "scores.csv", table)
         files = {name: {"sha256": sha256_of(made / name)} for name in FILES}
         manifest = facts | {"n_rows": table.num_rows, "files": files}
@@ -302,15 +338,13 @@ def shown(text: str) -> str:
 def tell(table: pa.Table, manifest: dict[str, Any], folder: Path) -> None:
     """Prints the riskiest clients with their reasons, the counts, and where the files lie."""
     risky = [row for row in table.slice(0, SHOWN).to_pylist() if row["churn_probability"] is not None]
-    console.print(
-        f"the {len(risky)} riskiest of {manifest['n_rows']:,} clients on {manifest['as_of']} (probability, 10th to 90th percentile):"
-    )
+    console.print(f"the {len(risky)} riskiest of {manifest['n_rows']:,} clients on {manifest['as_of']} (probability, 80 % interval):")
     for row in risky:
         said = " · ".join(_said(row, place) for place in range(1, PLACES + 1) if row[f"churn_reason_{place}_signal"])
         range_ = f"{row['churn_low']:.2f}–{row['churn_high']:.2f}"
-        console.print(
-            f"  {row['churn_probability']:.2f} ({range_})  {shown(row['client_id'])}  {said or 'no reason that the members agree on'}"
-        )
+        doubt = "" if row["churn_confidence"] == CLEAR else f" {row['churn_confidence'].replace('_', ' ')}"
+        said = said or "no reason that the members agree on"
+        console.print(f"  {row['churn_probability']:.2f} ({range_}{doubt})  {shown(row['client_id'])}  {said}")
     counts = manifest["statuses"]
     console.print(", ".join(f"{counts[status]:,} {status}" for status in STATUSES if counts.get(status)))
     console.print(
@@ -330,8 +364,10 @@ def score(source: Source, as_of: str | None) -> tuple[pa.Table, dict[str, Any], 
     data = data_version(source.output / "validate")
     day = chosen_day(source, as_of, validated)
     champion = champion_of(source)
-    table = scores(judge(source, champion, day), champion, data)
+    judged = judge(source, champion, day)
+    table = scores(judged, champion, data, source.settings.score.little_data_contacts)
     facts = {
+        "contract": CONTRACT,
         "source": source.name,
         "as_of": str(to_date(day)),
         "model": champion.version.name,
@@ -347,7 +383,7 @@ def score(source: Source, as_of: str | None) -> tuple[pa.Table, dict[str, Any], 
     if note := hindsight_note(champion, day):
         console.print(note)
     with mlstore.alone(f"score-{source.name}"):
-        return table, write_scores(folder, table, facts), folder
+        return table, write_scores(folder, table, horizons(judged, champion), facts), folder
 
 
 def main(arguments: list[str] | None = None) -> None:

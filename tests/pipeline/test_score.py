@@ -32,7 +32,7 @@ from pipeline.tables import data_version, read_json, sha256_of, write_json
 EXPORTED = "2024-06-15"
 CONTRACT = """\
 client_id as_of status
-churn_probability churn_low churn_high misfit_probability misfit_low misfit_high margin_at_risk quadrant action
+churn_probability churn_low churn_high churn_confidence misfit_probability misfit_low misfit_high margin_at_risk quadrant action
 churn_reason_1_signal churn_reason_1_contribution churn_reason_1_sentence
 churn_reason_2_signal churn_reason_2_contribution churn_reason_2_sentence
 churn_reason_3_signal churn_reason_3_contribution churn_reason_3_sentence
@@ -69,6 +69,41 @@ def test_only_eligible_clients_have_a_probability_and_it_lies_in_its_range(score
             assert judged == [None, None, None]
             assert row["churn_reason_1_signal"] is None
     assert {row["status"] for row in rows} == {"eligible", "gone", "silent", "too_new"}
+
+
+def test_every_horizon_is_scored_and_none_contradicts_the_main_one(scored):
+    """Silence for the whole of a longer horizon is rarer; the main horizon, 60 days, carries the number shown everywhere."""
+    table, _, folder = scored
+    found = pq.read_table(folder / "horizons.parquet").to_pandas()
+    wide = found.pivot_table(index="client_id", columns="horizon_days", values="churn_probability")
+    assert list(wide.columns) == [30, 60, 90, 180]
+    assert (np.diff(wide.to_numpy(), axis=1) <= 0).all()
+    main = {row["client_id"]: row["churn_probability"] for row in table.to_pylist() if row["status"] == "eligible"}
+    assert wide[60].to_dict() == main
+
+
+def test_a_number_that_says_little_is_marked(champion_there: Small):
+    source = champion_there.source
+    champion = score.champion_of(source)
+    judged = score.judge(source, champion, day(EXPORTED))
+    least = int(judged.features["contacts_ever"].median())
+    said = score.confidence(judged, champion, little_data_contacts=least)
+    few = judged.features["contacts_ever"] < least
+    assert 10 < few.sum() < 30
+    assert set(said[few]) == {"too_little_data"}
+    usual = champion.model.spec["training"]["prevalence"]
+    straddles = (judged.answers["low"] <= usual) & (usual <= judged.answers["high"])
+    assert set(said[~few & straddles]) <= {"unclear"}
+    assert set(said[~few & ~straddles]) <= {"clear"}
+
+
+def test_a_model_with_too_few_leavers_says_little_of_anybody(champion_there: Small):
+    source = champion_there.source
+    champion = score.champion_of(source)
+    judged = score.judge(source, champion, day(EXPORTED))
+    training = champion.model.spec["training"] | {"is_reliable": False}
+    doubtful = replace(champion, model=SimpleNamespace(spec=champion.model.spec | {"training": training}))
+    assert set(score.confidence(judged, doubtful, little_data_contacts=0)) == {"too_little_data"}
 
 
 def test_columns_of_parts_not_built_yet_are_null(scored):
@@ -120,7 +155,7 @@ def test_an_earlier_as_of_sees_only_what_was_known_then(champion_there: Small):
 def test_scoring_again_changes_no_byte(scored, champion_there: Small):
     folder = scored[2]
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert set(before) == {"scores.parquet", "scores.csv", "manifest.json"}
+    assert set(before) == {"scores.parquet", "horizons.parquet", "scores.csv", "manifest.json"}
     write_json(folder / "manifest.json", read_json(folder / "manifest.json") | {"scored_at": "2024-06-15T08:00:00+00:00"})
     score.score(champion_there.source, None)
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -207,7 +242,7 @@ def test_a_full_disk_leaves_the_earlier_scores_as_they_were(scored, monkeypatch:
 
     monkeypatch.setattr(score, "write_json", full)
     with pytest.raises(OSError, match="No space"):
-        score.write_scores(folder, table.slice(0, 3), {})
+        score.write_scores(folder, table.slice(0, 3), score.HORIZONS.empty_table(), {})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in folder.parent.glob(".as_of*")] == []
 
@@ -326,8 +361,10 @@ def test_a_portfolio_without_eligible_clients_is_listed_without_probabilities(ch
         score.judge(replace(champion_there.source, settings=strict), score.champion_of(champion_there.source), day(EXPORTED)),
         score.champion_of(champion_there.source),
         "data",
+        little_data_contacts=3,
     )
     assert table.num_rows == 61
+    assert table["churn_confidence"].null_count == 61
     assert table["churn_probability"].null_count == 61
     assert "eligible" not in table["status"].to_pylist()
 
@@ -345,7 +382,7 @@ def test_the_command_tells_a_fault_without_a_traceback_and_writes_nothing(champi
 def test_the_terminal_shows_the_riskiest_with_their_reasons(scored, capsys: pytest.CaptureFixture[str]):
     score.tell(*scored)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "the 10 riskiest of 61 clients on 2024-06-15 (probability, 10th to 90th percentile):"
+    assert lines[0] == "the 10 riskiest of 61 clients on 2024-06-15 (probability, 80 % interval):"
     assert len([line for line in lines if line.startswith("  0.")]) == 10
     assert lines[11] == "40 eligible, 2 gone, 18 silent, 1 too_new"
     assert lines[12].startswith("risk of leaving in the 60 days that begin 14 days after that day, by clientfit-alpha version 1 (model ")
