@@ -357,22 +357,35 @@ def recalibration(
     begin. A calibrated model has slope 1 and, with the slope held at 1, intercept 0 (calibration in the large). NaN where a class
     is missing or the prediction is constant; a slope is held within ±20, which only perfect separation reaches.
     """
-    intercept, slope = np.full(len(weight), start[0]), np.full(len(weight), start[1])
-    for _ in range(25):
-        chance = probability_of(intercept[:, None] + slope[:, None] * log_odds)
+    # from the middle of the log-odds, where level and slope hardly pull at one another; far from it Newton's steps leave the valley
+    middle = float(np.average(log_odds, weights=weight.sum(axis=0))) if weight.sum() else 0.0
+    off = log_odds - middle
+    level, slope = np.full(len(weight), start[0] + start[1] * middle), np.full(len(weight), start[1])
+    loss, step = np.full(len(weight), np.inf), np.zeros((2, len(weight)))
+    for _ in range(100):
+        margin = level[:, None] + slope[:, None] * off
+        now = (weight * np.logaddexp(0.0, margin) - positive * margin).sum(axis=1)
+        too_far = now > loss + 1e-9 * np.abs(loss)
+        chance = probability_of(margin)
         expected = weight * chance
         curve = expected * (1.0 - chance)
         excess = expected - positive
         g0, h00 = excess.sum(axis=1), curve.sum(axis=1) + 1e-9
         if with_slope:
-            g1, h01, h11 = excess @ log_odds, curve @ log_odds, curve @ log_odds**2 + 1e-9
+            g1, h01, h11 = excess @ off, curve @ off, curve @ off**2 + 1e-9
             size = np.maximum(h00 * h11 - h01**2, 1e-12)
-            step0, step1 = (h11 * g0 - h01 * g1) / size, (h00 * g1 - h01 * g0) / size
+            newton = np.stack([(h11 * g0 - h01 * g1) / size, (h00 * g1 - h01 * g0) / size])
         else:
-            step0, step1 = g0 / h00, np.zeros(len(weight))
-        intercept, slope = np.clip(intercept - np.clip(step0, -3, 3), -20, 20), np.clip(slope - np.clip(step1, -3, 3), -20, 20)
-        if max(np.abs(step0).max(initial=0.0), np.abs(step1).max(initial=0.0)) < 1e-4:  # the next step would be of the order of 1e-8
+            newton = np.stack([g0 / h00, np.zeros(len(weight))])
+        newton *= np.minimum(1.0, 3.0 / np.maximum(np.abs(newton).max(axis=0), 1e-12))  # both by one factor: the direction stays
+        level, slope = level + np.where(too_far, step[0], 0.0), slope + np.where(too_far, step[1], 0.0)  # back to where it came from …
+        loss, step = np.where(too_far, loss, now), np.where(too_far, step / 2.0, newton)  # … and half as far
+        before = level, slope
+        level, slope = np.clip(level - step[0], -20, 20), np.clip(slope - step[1], -20, 20)
+        step = np.stack([before[0] - level, before[1] - slope])
+        if np.abs(step).max(initial=0.0) < 1e-4:  # the next step would be of the order of 1e-8
             break
+    intercept = level - slope * middle
     share = ratio(positive.sum(axis=1), weight.sum(axis=1))
     spread = float(np.ptp(log_odds)) if len(log_odds) else 0.0
     undefined = ~((share > 0) & (share < 1)) | (with_slope and spread < CLOSE)

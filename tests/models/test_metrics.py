@@ -241,3 +241,15 @@ def test_intervals_of_ten_thousand_rows_take_seconds():
     began = time.process_time()
     figures(judged(label, clients, resamples=100), {"model": probability, "other": random.random(10_000)})
     assert time.process_time() - began < 10  # one on an idle machine: 300 resamples take three
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_slope_of_a_few_leavers_among_small_risks_is_found(seed):
+    """Log-odds far from 0 and five leavers: level and slope pull at one another, and clipped steps once went to and fro for ever."""
+    random = np.random.default_rng(seed)
+    log_odds = random.normal(-4, 0.35, 110)
+    label = np.zeros(110)
+    label[np.argsort(-log_odds + random.normal(0, 0.3, 110))[:5]] = 1.0
+    oracle = LogisticRegression(C=1e9, tol=1e-10, max_iter=1_000).fit(log_odds[:, None], label).coef_[0, 0]
+    _, slope = recalibration(np.ones((1, 110)), label[None, :], log_odds, with_slope=True)
+    assert slope[0] == pytest.approx(np.clip(oracle, -20, 20), rel=0.01)
