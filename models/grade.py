@@ -10,8 +10,8 @@ very good   also better than windowed RFM, and finds more leavers than the recen
 
 The level is read from the final test period alone, which no choice was made on, by paired 95 % intervals. What is said of the
 probabilities is read from all out-of-time predictions, rolling origins and test, since a mean and a slope need many leavers; each was
-calibrated on earlier ones only. "At face value" must be carried by the intervals: mean and slope must both be known to lie near 1, not
-merely not known to lie elsewhere.
+calibrated on earlier ones, or out of bag where there were fewer than two. "At face value" must be carried by the intervals: mean and slope
+must both be known to lie near 1, not merely not known to lie elsewhere, and over more than one day they were judged from.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 NEAR_ON_AVERAGE = (0.8, 1.25)  # predicted over observed, within which a mean probability is right for any decision made on it
+PERIODS_AT_LEAST = 2  # as_ofs judged: an interval over clients holds nothing of the luck of the one period they were all judged in
 NEAR_IN_SLOPE = (0.75, 1 / 0.75)  # calibration slope, likewise
 
 TITLES = {
@@ -106,6 +107,8 @@ def face_value(everything: Mapping[str, Any], words: Words) -> str:
     if slope["low"] > 1:
         return "Its probabilities are too cautious: the high ones should be higher, the low ones lower."
     if _within(ratio, NEAR_ON_AVERAGE) and _within(slope, NEAR_IN_SLOPE):
+        if everything["n_as_ofs"] < PERIODS_AT_LEAST:
+            return "Its probabilities held on the one day they were judged from; that says little of another season."
         return "Its probabilities can be taken at face value."
     n_lost = f"{everything['n_churned_clients']:,} clients that {words.happens} are too few to"
     if _within(ratio, NEAR_ON_AVERAGE):
@@ -121,10 +124,6 @@ def _too_little(training: Mapping[str, Any], words: Words) -> str:
         f"it learned from only {training['n_churned_clients']} clients that {words.happens}. Its ranking is a hint at best, and its "
         "probabilities are no numbers to plan with."
     )
-
-
-def _fair(test: Mapping[str, Any], words: Words) -> str:
-    return f"better than chance, not shown to be better than the recency rule ({_difference(test)}). {_sentence(_counts(test, words))}"
 
 
 def _counts(test: Mapping[str, Any], words: Words) -> str:

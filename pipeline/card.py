@@ -214,7 +214,8 @@ def _horizons(horizons: Sequence[Facts], main_days: int) -> Iterator[str]:
 
 def _calibration(everything: Facts, platt: Facts) -> Iterator[str]:
     yield f"The shipped model's margins are calibrated by Platt's two numbers (slope {platt['slope']:.2f}, intercept"
-    yield f"{platt['intercept']:+.2f}), fitted on {platt['fitted_on']}. In the backtest each origin is calibrated on earlier ones only."
+    yield f"{platt['intercept']:+.2f}), fitted on {platt['fitted_on']}. In the backtest each origin is calibrated on earlier ones only, or,"
+    yield "where fewer than two had been judged by then, on its own training out of bag: see the table by origin."
     yield f"Over all out-of-time predictions: predicted/observed {_two(everything['predicted_over_observed'])} (1 is right), slope"
     yield f"{_two(everything['calibration_slope'])} (1 is right; below, too sure of itself)."
 

@@ -94,6 +94,7 @@ def evaluation(predicted: Predicted, traits: Traits, settings: Settings, words: 
         order=traits.order,
         least_churned=settings.evaluate.slice_least_churned,
     )
+    slices["all"]["n_as_ofs"] = int(rows["as_of"].nunique())
     return {
         "grade": grade(of_test, slices["all"], facts["evaluated"], words).to_json(),
         "test": of_test,

@@ -24,6 +24,7 @@ TEST = {
     "model_minus_rfm": {"auc": figure(0.08, 0.01, 0.15)},
 }
 SOUND = {
+    "n_as_ofs": 9,
     "n_churned_clients": 400,
     "prevalence": figure(0.05, 0.04, 0.06),
     "predicted_over_observed": figure(1.02, 0.91, 1.14),
@@ -139,3 +140,8 @@ def test_an_interval_that_is_not_there_carries_nothing():
 )
 def test_what_is_said_of_the_probabilities(parts, said):
     assert face_value(changed(SOUND, **parts), WORDS) == said
+
+
+def test_one_day_alone_does_not_show_that_probabilities_hold():
+    said = grade(TEST, changed(SOUND, n_as_ofs=1), RELIABLE, WORDS).text
+    assert said.endswith("Its probabilities held on the one day they were judged from; that says little of another season.")
