@@ -5,8 +5,8 @@ the rolling origins inside the training period, each fitted on its purged past; 
 that afterwards for whatever wins. The test period is never looked at.
 
 The best trial is taken only if it beats the table's numbers by more than the standard error of their paired difference over clients:
-otherwise thirty trials would be thirty chances to fit the noise of a few leavers. Off by default (train.tuning_trials: 0): where it was
-tried, it did not pay out of time (tests/benchmarks/tuning.py).
+otherwise thirty trials would be thirty chances to fit the noise of a few leavers. Off by default (train.tuning_trials: 0), since that it
+pays out of time has not been shown; tests/benchmarks/tuning.py measures it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -82,7 +82,8 @@ def _chosen(explained: scorer.Explained, row: int, settings: ExplainSettings) ->
     """Places of the signals that are this row's reasons."""
     shares = explained.by_signal[row]
     towards = np.sign(explained.log_odds[row] - explained.base)
-    is_reason = (np.sign(shares) == towards) & (shares != 0) & (explained.agreement[row] >= settings.agreement)
+    moves = np.abs(shares) >= settings.least_contribution
+    is_reason = (np.sign(shares) == towards) & moves & (explained.agreement[row] >= settings.agreement)
     places = np.flatnonzero(is_reason)
     return [int(place) for place in places[np.argsort(-np.abs(shares[places]), kind="stable")]][: settings.reasons]
 

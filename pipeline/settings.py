@@ -103,6 +103,7 @@ class ScoreSettings(_Strict):
 class ExplainSettings(_Strict):
     reasons: int = Field(ge=1, le=3)
     agreement: float = Field(gt=0.5, le=1)
+    least_contribution: float = Field(gt=0, le=1)
 
 
 class Settings(_Strict):

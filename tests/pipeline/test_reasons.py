@@ -57,7 +57,7 @@ def told(
     base = -2.0
     explained = Explained(base, base + by_signal.sum(axis=1), by_signal, by_column, np.array([agreement or [1.0, 1.0, 1.0]]))
     frame = pd.DataFrame([values], columns=list(COLUMNS))
-    settings = ExplainSettings(reasons=reasons, agreement=0.8)
+    settings = ExplainSettings(reasons=reasons, agreement=0.8, least_contribution=0.02)
     return top_reasons(Scorer(), explained, frame, usual=USUAL, columns=columns, settings=settings)[0]  # type: ignore[arg-type]
 
 
