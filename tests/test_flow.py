@@ -2,6 +2,8 @@
 
 The second training of the first portfolio starts from nothing (outputs and DVC's cache removed), so equal bytes show that the whole is
 deterministic, and that the other portfolio left no trace in it.
+
+The notebooks run on what the line wrote; the review also on the wholesaler, where its raw file lies beside the project.
 """
 
 import json
@@ -15,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = 150  # fewer than the default portfolio: the same code, sooner done
+WHOLESALER = "shared/data/wholesaler/order_lines.csv.gz"  # beside the project
 
 
 def make(folder: Path, *arguments: str) -> str:
@@ -36,7 +39,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory) -> Path:
-    """A copy of the project's tracked files, with two small portfolios."""
+    """A copy of the project's tracked files, with two small portfolios; beside it what lies beside the project."""
     folder = tmp_path_factory.mktemp("copy") / "clientfit"
     tracked = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
     for name in tracked.stdout.splitlines():
@@ -44,6 +47,8 @@ def project(tmp_path_factory) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(ROOT / ".venv")
+    if (ROOT.parent / "shared").exists():
+        (folder.parent / "shared").symlink_to(ROOT.parent / "shared")
     (folder / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
     first, other = folder / "data/sources/simulated", folder / "data/sources/other"
     shrink(first, seed=17)
@@ -163,12 +168,97 @@ def test_make_names_a_missing_client_and_source(trained):
         assert "Traceback" not in done.stderr
 
 
-def test_the_notebook_runs_on_what_the_line_wrote(trained):
+# ---- notebooks --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def wholesaler(trained) -> Path:
+    """The project with the wholesaler trained beside the first portfolio."""
+    if not (trained.parent / WHOLESALER).exists():
+        pytest.skip(f"no ../{WHOLESALER}")
+    make(trained, "train", "SOURCE=wholesaler")
+    return trained
+
+
+def view(project: Path, folder: Path, *sources: str) -> Path:
+    """The project as if only these sources had been trained: `folder`, with the sources' own figures and links to all else."""
+    folder.mkdir()
+    for path in project.iterdir():
+        if path.name != "data":
+            (folder / path.name).symlink_to(path)
+    (folder / "data").mkdir()
+    (folder / "data/sources").symlink_to(project / "data/sources")
+    for source in sources:
+        shutil.copytree(project / "data" / source, folder / "data" / source)
+    return folder
+
+
+def printed_by(notebook: str, folder: Path) -> str:
+    """What the notebook prints and shows as text when it is run in `folder`. Raises CellExecutionError where a cell fails."""
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(trained / "notebooks/portfolio.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(trained)}}).execute()
-    printed = "".join(str(cell.get("outputs", "")) for cell in notebook.cells)
+    read = nbformat.read(folder / "notebooks" / notebook, as_version=4)
+    NotebookClient(read, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    outputs = [output for cell in read.cells for output in cell.get("outputs", [])]
+    shown = [output.get("data", {}).get(kind, "") for output in outputs for kind in ("text/markdown", "text/plain")]
+    return "\n".join([*(output.get("text", "") for output in outputs), *shown])
+
+
+def test_the_notebook_runs_on_what_the_line_wrote(trained):
+    printed = printed_by("portfolio.ipynb", trained)
     assert "rows_in" in printed
     assert "model_minus_recency" in printed
+
+
+def test_notebooks_are_kept_without_outputs():
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), path.name
+
+
+def test_the_review_holds_for_the_default_portfolio(trained, tmp_path):
+    printed = printed_by("review.ipynb", view(trained, tmp_path / "clientfit", "simulated"))
+    assert "The wholesaler has not been trained here and is left out" in printed
+    assert "every claim above held for simulated" in printed
+    assert "label design: " in printed
+    assert "AUC that training promised" in printed
+    assert "clientfit-simulated version 1" in printed
+    assert "scored on " in printed
+
+
+def test_the_review_holds_for_the_wholesaler_beside_it(wholesaler, tmp_path):
+    printed = printed_by("review.ipynb", view(wholesaler, tmp_path / "clientfit", "simulated", "wholesaler"))
+    assert "left out: its raw file" not in printed
+    assert "every claim above held for wholesaler and simulated" in printed
+    assert "of those silent so long 62 % [60–64] are back within 180" in printed
+    assert "0 of 5,454" in printed  # labels counted anew that differ
+    assert "wholesaler: no rolling origins before the test" in printed
+    assert "clientfit-wholesaler version 1" in printed
+
+
+def an_auc_too_good(folder: Path) -> None:
+    path = folder / "evaluate/churn/metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["test"]["model"]["auc"]["value"] += 0.01
+    path.write_text(json.dumps(metrics))
+
+
+def a_hard_case_left_out(folder: Path) -> None:
+    path = folder / "evaluate/churn/predictions.parquet"
+    predictions = pq.read_table(path).to_pandas()
+    predictions[predictions.index != predictions.loc[predictions["label"] == 1, "probability"].idxmin()].to_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("broken", "claim"),
+    [(an_auc_too_good, "scikit-learn finds the same AUC"), (a_hard_case_left_out, "all eligible labelled rows")],
+)
+def test_the_review_stops_at_a_claim_that_is_false(trained, tmp_path, broken, claim):
+    from nbclient.exceptions import CellExecutionError
+
+    folder = view(trained, tmp_path / "clientfit", "simulated")
+    broken(folder / "data/simulated")
+    with pytest.raises(CellExecutionError) as stopped:
+        printed_by("review.ipynb", folder)
+    assert (stopped.value.ename, stopped.value.evalue) == ("AssertionError", claim)
