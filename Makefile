@@ -25,7 +25,7 @@ export MPLBACKEND := Agg
 
 READY := .venv/.ready
 
-.PHONY: help setup train score explain status test nightly check format lock bench figures clean
+.PHONY: help setup train score explain status test nightly check format lock bench figures curves clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,10 +77,11 @@ check: $(READY)  ## format, lint, types: what CI runs
 format: $(READY)  ## mends what check would find and can be mended
 	@ruff format . && ruff check --fix .
 
-bench: $(READY)  ## speed and memory, each beside its yardstick in one run (about 15 minutes); into the README
+bench: $(READY)  ## speed and memory, each beside its yardstick in one run (about 20 minutes); into the README
 	@mkdir -p .figures
 	@python tests/benchmarks/feature_engine.py --json .figures/feature_engine.json
 	@python tests/benchmarks/ingest_load.py --json .figures/ingest_load.json
+	@python tests/benchmarks/training_load.py --json .figures/training_load.json
 	@python tests/benchmarks/readme.py
 
 figures: $(READY)  ## the README's figures: real data (../shared/data, else left out), default portfolio, permuted labels
@@ -90,6 +91,13 @@ figures: $(READY)  ## the README's figures: real data (../shared/data, else left
 	@python tests/benchmarks/real_data.py helpdesk --json .figures/helpdesk.json
 	@python tests/benchmarks/permuted_labels.py simulated --json .figures/permuted_labels.json
 	@cp data/simulated/evaluate/churn/metrics.json .figures/simulated.json
+	@python tests/benchmarks/readme.py
+
+curves: $(READY)  ## the README's curves by size, horizon and tuning, on simulated portfolios (about 50 minutes)
+	@mkdir -p .figures
+	@python tests/benchmarks/size_curve.py --json .figures/size_curve.json
+	@python tests/benchmarks/horizon_chain.py --json .figures/horizon_chain.json
+	@python tests/benchmarks/tuning.py --json .figures/tuning.json
 	@python tests/benchmarks/readme.py
 
 lock: $(READY)  ## requirements.lock anew from pyproject.toml and constraints.txt (needs uv)

@@ -22,11 +22,14 @@ from rich.console import Console
 from rich.table import Table
 
 from features.time import to_date, to_day
+from models.backtest import TEST, Backtest
+from models.fitting import Columns, Snapshots
 from models.metrics import Judged, figures
+from pipeline import reads
 from pipeline.evaluate import shown
 from pipeline.featurize import as_table, described, featurize
 from pipeline.ingest import ingest
-from pipeline.label import labels
+from pipeline.label import at_horizon, horizon_labels
 from pipeline.settings import load_settings
 from pipeline.snapshot import first_event_day, make_snapshots
 from pipeline.source import Source, load_source
@@ -90,18 +93,25 @@ def contacts_of(validated: Path, source: Source) -> pd.DataFrame:
     return rows[["client_id", "day", "amount"]].reset_index(drop=True)
 
 
-def ours(source: Source, output: Path) -> "tuple[pd.DataFrame, dict[str, Any]]":
-    """The pipeline from snapshots to the out-of-time predictions: the test fold's rows, and what it was trained on."""
+def prepared(source: Source, output: Path) -> tuple[Snapshots, Columns]:
+    """The pipeline from snapshots to training rows; `output` holds the validated tables."""
     found = make_snapshots(source, output / "validate")
     write_parquet(output / "snapshot" / "snapshots.parquet", found)
-    write_parquet(output / "label" / "churn.parquet", labels(found, output / "validate", source))
+    at_horizons = horizon_labels(found, output / "validate", source)
+    write_parquet(output / "label" / "horizons.parquet", at_horizons)
+    write_parquet(output / "label" / "churn.parquet", at_horizon(at_horizons, source.settings.time.horizon_days))
     features = featurize(output / "validate", found, source)
     write_parquet(output / "featurize" / "features.parquet", as_table(features))
     write_json(output / "featurize" / "columns.json", described(features))
-    rows, columns = training_rows(output, "churn")
-    done = train(rows, columns, target="churn", source=source, tell=lambda _: None)
-    test = done.predictions[done.predictions["fold"] == "test"]
-    return test.set_index("client_id").sort_index(), done.evaluated.spec["training"]
+    return training_rows(output, "churn")
+
+
+def ours(source: Source, output: Path) -> "tuple[Backtest, pd.DataFrame]":
+    """The pipeline from snapshots to the out-of-time predictions, and those of the test fold by client."""
+    rows, columns = prepared(source, output)
+    done = train(rows, columns, target="churn", source=source, tell=lambda _: None).backtest
+    test = done.predictions[done.predictions["fold"] == TEST]
+    return done, test.set_index("client_id").sort_index()
 
 
 def compared(name: str, output: Path) -> dict[str, Any]:
@@ -109,7 +119,7 @@ def compared(name: str, output: Path) -> dict[str, Any]:
     case, source = CASES[name], load_source(name)
     ingest(source, output / "ingest")
     validate(source, output / "ingest", output / "validate")
-    test, training = ours(asked_of(source, case, first_event_day(output / "validate")), output)
+    done, test = ours(asked_of(source, case, first_event_day(output / "validate")), output)
     contacts = contacts_of(output / "validate", source)
     predictions = {"clientfit": test["probability"]}
     predictions |= {yardstick: getattr(strong_baseline, yardstick)(contacts, case.question) for yardstick in case.yardsticks}
@@ -119,16 +129,32 @@ def compared(name: str, output: Path) -> dict[str, Any]:
     _check_population(case, test, clients, label)
     judged = Judged.of(label, clients, resamples=RESAMPLES, seed=source.settings.seed)
     by_name, differences = figures(judged, {key: values.reindex(clients).to_numpy(np.float64) for key, values in predictions.items()})
+    version = data_version(output / "validate")
+    n_read = reads.note(reads.Read(name, "churn", str(case.as_of), str(case.as_of), version, done.evaluated.content_hash))
     return {
         "source": name,
         "as_of": str(case.as_of),
-        "data_version": data_version(output / "validate"),
+        "data_version": version,
+        "reads": n_read,
         "n_clients": len(clients),
         "share_silent": float(label.mean()),
-        "training": training,
+        "training": done.evaluated.spec["training"],
+        "origins": of_origins(done, source),
         "figures": by_name,
         "clientfit_minus": differences,
     }
+
+
+def of_origins(done: Backtest, source: Source) -> dict[str, Any]:
+    """Calibration of the rolling origins, each calibrated on earlier ones only: pooled and one by one; slope and predicted/observed."""
+    rolling = done.predictions[done.predictions["fold"] != TEST]
+    parts = {"pooled": rolling} | {str(fold): rows for fold, rows in rolling.groupby("fold", sort=True)}
+    found = {}
+    for name, rows in parts.items():
+        judged = Judged.of(rows["label"], rows["client_id"], resamples=RESAMPLES, seed=source.settings.seed)
+        by_name, _ = figures(judged, {"model": rows["probability"].to_numpy(np.float64)}, ("calibration_slope", "predicted_over_observed"))
+        found[name] = {"n_rows": len(rows), **by_name["model"]}
+    return found
 
 
 def _check_population(case: Case, test: pd.DataFrame, clients: pd.Index, label: np.ndarray) -> None:
