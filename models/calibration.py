@@ -1,9 +1,9 @@
 """Out-of-time margins, their labels and clients -> Platt's two numbers: log-odds = slope · margin + intercept, with a slope above zero.
 
 The slope is clamped and drawn towards 1, since on small samples a free Platt fit can turn the ranking round (facts, B3); beta calibration
-and isotonic regression were compared by size (tests/benchmarks/size_curve.py) and gained nothing. Rows weigh alike and together as much as
-their clients are many. Not 1 / rows of the client: a client that leaves has fewer snapshots, so that would take the share of clients that
-ever left for the share of snapshots, twice the truth.
+and isotonic regression were compared by size (tests/benchmarks/size_curve.py): both lose below 1,000 clients, and gain 0.0003 of log loss
+or less at 5,000. Rows weigh alike and together as much as their clients are many. Not 1 / rows of the client: a client that leaves has
+fewer snapshots, so that would take the share of clients that ever left for the share of snapshots, twice the truth.
 
 The level is not the slope's kind of knowledge. How many leave moves from quarter to quarter, for all clients at once (a season, a strike, a
 rival); so a thousand clients of one quarter are one reading of it, not a thousand. The shift of the level is therefore believed in

@@ -2,8 +2,9 @@
 
 low … high answers: what might the same recipe have said of this client, had it learned from a portfolio without end? Measured so, on
 simulated portfolios (tests/benchmarks/size_curve.py: the recipe on thousands of other clients stands for the endless one), the 10th to 90th
-percentile of the members held it in 20 to 40 % of the clients instead of 80 %: members share one sample, one penalty and one calibration,
+percentile of the members held it in 8 to 47 % of the clients instead of 80 %: members share one sample, one penalty and one calibration,
 and all of them are drawn towards the average. So the interval is the members' spread, widened, and an extra for what they share.
+On worlds not used for its numbers the interval covers 75 % at 50 clients, 83 to 85 % from 200 to 1,000, and 70 % at 5,000.
 It does not hold the client's own chance of leaving, which depends on much that no column tells.
 """
 
