@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from features.errors import UserError
 from features.time import Calendar, age_days, strictly_between, to_date
@@ -92,6 +93,12 @@ class Setup:
 
 def backtest(rows: Snapshots, setup: Setup, *, test_periods: int, origins: int, tell: Callable[[str], None]) -> Backtest:
     """Runs the backtest and the final refit; `tell` is called with a line per fold. Raises NotEnoughHistory or UserError."""
+    # one BLAS thread: the order of its sums, hence the last bits of what is fitted, would depend on the number of threads
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _backtest(rows, setup, test_periods, origins, tell)
+
+
+def _backtest(rows: Snapshots, setup: Setup, test_periods: int, origins: int, tell: Callable[[str], None]) -> Backtest:
     for name in (setup.yardsticks.recency, *setup.yardsticks.rfm):
         if name not in rows.features.columns:
             raise UserError("features", found=f"no column {name}", wanted="the columns the baselines read", cure="run featurize again")

@@ -52,15 +52,18 @@ def fit_steps(log_odds: Floats, labels: Mapping[int, Floats], clients: Ids, *, m
 
     log_odds: the main horizon's, one per row. labels: horizon in days -> 0, 1 or NaN (unknown) per row. clients: one per row.
     grows: whether the outcome becomes likelier with a longer horizon (leaving does, silence becomes rarer).
-    Where nothing is known at a horizon, the step is its prior: slope 1 and intercept log(days added / days there) where likelier (an equal
-    hazard), slope 0 and intercept log(days kept / days lost) where rarer.
+    A step's prior: slope 1 and intercept log(days added / days there) where likelier (an equal hazard), slope 0 and intercept
+    log(days kept / days lost) where rarer. A horizon of which nothing is known yet gets no step, nor any beyond it.
     """
     later = sorted(days for days in labels if days > main_days)
     sooner = sorted((days for days in labels if days < main_days), reverse=True)
     steps = []
     for way, is_likelier in ((later, grows), (sooner, not grows)):
         for neighbour, days in zip([main_days, *way], way, strict=False):
-            steps.append(_fit_step(log_odds, labels[neighbour], labels[days], clients, days, neighbour, is_likelier=is_likelier))
+            step = _fit_step(log_odds, labels[neighbour], labels[days], clients, days, neighbour, is_likelier=is_likelier)
+            if not step.n_rows:
+                break
+            steps.append(step)
     return tuple(steps)
 
 

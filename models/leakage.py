@@ -1,8 +1,8 @@
 """Training rows, splits and members' texts -> columns too good to be true, splits that are not allowed, and what a figure rests on.
 
-    screen, gain_shares       each column on training rows alone: what it ranks by itself, how fast it ages, its share of the trees' gain
+    screen, gain_shares       each column on the labelled rows: what it ranks by itself, how fast it ages, its share of the trees' gain
     check_split, check_judged, check_population, duplicates     who may learn from what, and who must be predicted
-    check_blind               a model made at its origin does not change with the rows it is to predict
+    check_blind               a model made at its origin does not change with the rows it is to predict; for tests, since it fits anew
     shift, memory             reported, never an error: are those judged like those scored; how much rests on knowing clients again
 
 The eight types of leakage of Kapoor and Narayanan (Patterns 2023) are planted one by one in tests/models/test_leakage.py. No statistic can
@@ -462,4 +462,6 @@ def _told_apart(values: Floats, is_newest: Flags, clients: npt.NDArray[np.str_],
         dataset = lgb.Dataset(values[learnt], label=is_newest[learnt].astype(np.float64))
         score[held] = lgb.train(parameters, dataset, num_boost_round=40).predict(values[held])
     positive = is_newest[is_used]
+    if positive.all() or not positive.any():
+        return float("nan")
     return _pairs_won(score[is_used], positive) / float(positive.sum()) / float((~positive).sum())

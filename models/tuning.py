@@ -4,6 +4,8 @@ Optuna's tree-structured Parzen estimator, seeded, begins with the table's own n
 the rolling origins inside the training period, each fitted on its purged past; slope and level are set right first, since calibration does
 that afterwards for whatever wins. The test period is never looked at.
 
+With a search, the figures of those rolling origins are no longer free of it; those of the test period are.
+
 The best trial is taken only if it beats the table's numbers by more than the standard error of their paired difference over clients:
 otherwise thirty trials would be thirty chances to fit the noise of a few leavers. Off by default (train.tuning_trials: 0), since that it
 pays out of time has not been shown; tests/benchmarks/tuning.py measures it.

@@ -34,7 +34,7 @@ class Read:
 
     @classmethod
     def of(cls, source: str, found: Mapping[str, Any], facts: Mapping[str, Any]) -> "Read":
-        """found: metrics.json. facts: training.json; the evaluated model's hash, or where train does not write it the shipped one's."""
+        """found: metrics.json. facts: training.json, with the evaluated model's hash."""
         test = found["test"]
         model_hash = facts["evaluated_hash"]
         return cls(source, found["target"], test["from"], test["until"], found["data_version"], model_hash)
@@ -57,10 +57,10 @@ def note(read: Read) -> int:
 
 
 def n_models(read: Read) -> int:
-    """How many models' figures on this read's period stand in the log, of whatever data version."""
+    """How many models' figures on this read's period, or on one that shares days with it, stand in the log, of whatever data version."""
     path = log_of(read.source, read.target)
     found = [_read_of(line, path) for line in _lines(path)]
-    return len({other.model_hash for other in found if (other.from_on, other.until_on) == (read.from_on, read.until_on)})
+    return len({other.model_hash for other in found if other.from_on <= read.until_on and other.until_on >= read.from_on})
 
 
 def told(n_read: int) -> str:

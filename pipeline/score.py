@@ -32,6 +32,7 @@ from rich.markup import escape
 
 from features.errors import NotEnoughHistory, UserError
 from features.time import is_hindsight, to_date, to_day
+from models import scorer
 from pipeline import mlstore, reasons
 from pipeline.featurize import featurize
 from pipeline.mlstore import CHAMPION, Version
@@ -136,6 +137,14 @@ def champion_of(source: Source) -> Champion:
     with mlstore.faults_told(), store.files_of(version) as folder:
         loaded = mlflow.pyfunc.load_model(str(folder))
     champion = Champion(version, loaded.unwrap_python_model().model)
+    made_as = champion.model.spec.get("format")
+    if made_as != scorer.FORMAT:
+        raise UserError(
+            str(version),
+            found=f"a champion of format {made_as}, made by another version of this code",
+            wanted=f"format {scorer.FORMAT}",
+            cure=f"run `make train SOURCE={source.folder}`: its model takes the champion's place",
+        )
     _check_question(source, champion)
     return champion
 
@@ -160,6 +169,18 @@ def hindsight_note(champion: Champion, day: int) -> str | None:
     return (
         f"note: the champion learned from outcomes up to {until}; this is what it says of the clients as they stood on {to_date(day)}, "
         "not what would have been said then"
+    )
+
+
+def horizons_note(source: Source, champion: Champion) -> str | None:
+    """A line that names the horizons asked for of which the champion says nothing, where there are any."""
+    stated = champion.model.spec["horizons"]
+    known = {stated["main_days"], *(step["horizon_days"] for step in stated["steps"])}
+    lacking = [str(days) for days in source.settings.time.horizons if days not in known]
+    if not lacking:
+        return None
+    return (
+        f"note: no probability at {', '.join(lacking)} days: when the champion was trained, nothing was known or asked of so long a horizon"
     )
 
 
@@ -381,6 +402,8 @@ def score(source: Source, as_of: str | None) -> tuple[pa.Table, dict[str, Any], 
     }
     folder = source.output / "score" / f"as_of={to_date(day)}"
     if note := hindsight_note(champion, day):
+        console.print(note)
+    if note := horizons_note(source, champion):
         console.print(note)
     with mlstore.alone(f"score-{source.name}"):
         return table, write_scores(folder, table, horizons(judged, champion), facts), folder

@@ -23,16 +23,16 @@ import pyarrow.compute as pc
 from features.contact_frequency import RECENCY_COLUMN, RFM_COLUMNS, VALUE_COLUMN
 from features.errors import NotEnoughHistory, UserError
 from features.time import to_date, to_day
-from models.backtest import Backtest, Setup, Yardsticks, backtest
+from models.backtest import TEST, Backtest, Setup, Yardsticks, backtest
 from models.bag import Recipe
 from models.churn import BY_RELATIONSHIP
 from models.fitting import Columns, Snapshots
 from models.scorer import Floats
-from pipeline import leaks
+from pipeline import leaks, reads
 from pipeline.question import question_of
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
-from pipeline.tables import folder_written_whole, read_json, read_parquet, write_json, write_parquet, write_text
+from pipeline.tables import data_version, folder_written_whole, read_json, read_parquet, write_json, write_parquet, write_text
 
 KEYS = ["client_id", "as_of"]
 
@@ -127,7 +127,10 @@ def train(rows: Snapshots, columns: Columns, *, target: str, source: Source, tel
 def training_facts(trained: Trained) -> dict[str, Any]:
     """What a reader may want to know of the training, without any client's id."""
     found = trained.backtest
-    folds = found.folds.assign(origin=[str(to_date(day)) for day in found.folds["origin"]])
+    folds = found.folds.assign(
+        origin=[str(to_date(day)) for day in found.folds["origin"]],
+        oob_auc=found.folds["oob_auc"].astype(object).where(found.folds["oob_auc"].notna(), None),  # a lone leaver is in every bag
+    )
     spec = found.shipped.spec
     return {
         "target": spec["target"],
@@ -185,6 +188,11 @@ def main() -> None:
     rows, columns = training_rows(source.output, target)
     trained = train(rows, columns, target=target, source=source, tell=console.print)
     trained = replace(trained, leakage=trained.leakage | {"population": leaks.population(trained.backtest, rows, columns, source)})
+    predictions = trained.backtest.predictions
+    test = predictions.loc[predictions["fold"] == TEST, "as_of"]
+    period = str(to_date(test.min())), str(to_date(test.max()))
+    # before anybody can see a figure of the final period: training.json holds some
+    reads.note(reads.Read(source.name, target, *period, data_version(source.output / "validate"), trained.backtest.evaluated.content_hash))
     write_training(source.output / "train" / target, trained)
     shipped = trained.backtest.shipped.spec
     told = shipped["training"]

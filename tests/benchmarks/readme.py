@@ -54,7 +54,8 @@ def real(found: dict[str, Any]) -> list[str]:
     pooled, *each = (f"{name} {_level(own)}" for name, own in found["origins"].items())
     lines += [
         "",
-        "Rolling origins before it, each calibrated on earlier ones only, predicted over observed (1 is right) and calibration slope: "
+        "Rolling origins before it, each calibrated on earlier ones (the first two of them out of bag, on their own training), predicted "
+        "over observed (1 is right) and calibration slope: "
         f"{'; '.join([pooled, *each])}. Final period read by {found['reads']} model{'s' if found['reads'] > 1 else ''} so far.",
     ]
     return [*lines, ""]

@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
+from features.time import Calendar
 from models import bag, trees
+from models.backtest import Setup, Yardsticks, backtest
+from models.bag import Recipe
 from models.fitting import fit, margins
 from models.scorer import content_hash
 
@@ -75,3 +80,22 @@ def test_lightgbms_own_threads_change_nothing_but_the_number_it_writes_down(worl
 def test_the_order_of_the_frames_columns_changes_nothing(world, columns, recipe, model):
     turned = world.rows.features[world.rows.features.columns[::-1]]
     assert fit(type(world.rows)(turned, world.rows.label, world.rows.client, world.rows.as_of), columns, recipe).texts == model.texts
+
+
+def test_many_rows_and_more_blas_threads_make_the_same_model(make_portfolio, columns):
+    """From some ten thousand rows on a BLAS shares out its sums, and their last bits follow the number of threads."""
+    rows = make_portfolio(n_clients=2_000, n_as_ofs=16, seed=4).rows
+    rows = replace(rows, horizon_labels={60: rows.label, 120: np.maximum(rows.label, np.arange(len(rows)) % 7 == 0)})
+    setup = Setup(
+        columns=columns,
+        yardsticks=Yardsticks("recency_days", ("recency_days",)),
+        question={"target": "churn"},
+        grows=True,
+        calendar=Calendar(gap_days=0, horizon_days=60, lateness_days=0),
+        recipe=Recipe(members=2, seed=1),
+    )
+    hashes = set()
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads, user_api="blas"):
+            hashes.add(backtest(rows, setup, test_periods=1, origins=1, tell=lambda _: None).shipped.content_hash)
+    assert len(hashes) == 1

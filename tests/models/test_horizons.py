@@ -90,11 +90,20 @@ def test_what_is_not_known_yet_teaches_nothing():
     assert fit_steps(log_odds, labels, clients, main_days=90, grows=True) == half
 
 
-def test_without_any_label_the_hazard_is_taken_to_go_on():
-    labels = {30: np.full(2, np.nan), 90: np.array([0.0, 1.0]), 180: np.full(2, np.nan)}
+def test_a_horizon_longer_than_the_data_gets_no_probability_nor_any_beyond_it():
+    unknown, known = np.full(4, np.nan), np.array([0.0, 1.0, 0.0, 1.0])
+    labels = {30: np.array([0.0, 1.0, 0.0, 0.0]), 90: known, 180: unknown, 365: unknown}
+    steps = fit_steps(np.zeros(4), labels, np.array(list("abcd"), object), main_days=90, grows=True)
+    assert [step.horizon_days for step in steps] == [30]
+
+
+def test_with_next_to_nothing_known_the_hazard_is_taken_to_go_on():
+    labels = {30: np.array([0.0, 1.0]), 90: np.array([0.0, 1.0]), 180: np.array([0.0, 1.0])}
     later, sooner = fit_steps(np.zeros(2), labels, np.array(["a", "b"], object), main_days=90, grows=True)
-    assert (later.slope, later.intercept, later.n_rows) == (1.0, 0.0, 0)  # as many more in the second 90 days
-    assert (sooner.slope, sooner.intercept, sooner.n_rows) == (0.0, pytest.approx(np.log(30 / 60)), 0)  # a third of them in the first 30
+    assert (later.slope, later.n_rows) == (1.0, 1)
+    assert -1 < later.intercept < 0  # as many more in the second 90 days, were it not for the one who stayed
+    assert (sooner.slope, sooner.n_rows) == (0.0, 1)
+    assert np.log(30 / 60) < sooner.intercept < 1  # a third of them in the first 30, were it not for the one who left then
 
 
 def test_a_model_with_one_horizon_has_no_steps():

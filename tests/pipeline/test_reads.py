@@ -53,7 +53,7 @@ def test_the_same_model_on_newer_data_is_another_read_by_the_same_model():
 
 def test_other_periods_targets_and_sources_are_counted_apart():
     reads.note(FIRST)
-    assert reads.note(replace(FIRST, from_on="2024-02-01", until_on="2024-04-01", model_hash="m2")) == 1
+    assert reads.note(replace(FIRST, from_on="2024-04-01", until_on="2024-06-01", model_hash="m2")) == 1
     assert reads.note(replace(FIRST, target="misfit", model_hash="m3")) == 1
     assert reads.note(replace(FIRST, source="beta", model_hash="m4")) == 1
     assert reads.n_models(FIRST) == 1
@@ -106,3 +106,9 @@ def test_processes_at_once_lose_no_line():
 def test_the_evaluated_model_is_the_one_that_was_read():
     found = {"target": "churn", "data_version": "d1", "test": {"from": "2024-01-01", "until": "2024-03-01"}}
     assert Read.of("alpha", found, {"model_hash": "shipped", "evaluated_hash": "m1"}) == FIRST
+
+
+def test_a_period_that_shares_days_is_the_same_period():
+    """One month more of data, or one test period more, is another look at the same months."""
+    reads.note(FIRST)
+    assert reads.note(replace(FIRST, from_on="2024-02-01", until_on="2024-04-01", model_hash="m2")) == 2

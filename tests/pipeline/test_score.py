@@ -106,6 +106,22 @@ def test_a_model_with_too_few_leavers_says_little_of_anybody(champion_there: Sma
     assert set(score.confidence(judged, doubtful, little_data_contacts=0)) == {"too_little_data"}
 
 
+def test_a_champion_of_another_format_is_told(champion_there: Small, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(score.scorer, "FORMAT", 3)
+    with pytest.raises(UserError, match="a champion of format 2, made by another version of this code"):
+        score.champion_of(champion_there.source)
+
+
+def test_a_horizon_that_the_champion_does_not_know_is_named(champion_there: Small):
+    source = champion_there.source
+    longer = replace(
+        source, settings=load_settings(source.spec.params | {"time": {"horizon_days": 60, "horizons_days": [30, 90, 180, 540]}})
+    )
+    champion = score.champion_of(source)
+    assert score.horizons_note(source, champion) is None
+    assert "no probability at 540 days" in score.horizons_note(longer, champion)
+
+
 def test_columns_of_parts_not_built_yet_are_null(scored):
     table = scored[0]
     absent = [name for name in table.column_names if name.startswith("misfit_")] + ["margin_at_risk", "quadrant", "action"]
