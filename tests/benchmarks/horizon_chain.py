@@ -29,7 +29,7 @@ from benchmarks.size_curve import JUDGE_CLIENTS, log_loss, log_odds_of, of_clien
 from benchmarks.worlds import FRESH_SEEDS, portfolio
 
 WORLD_CLIENTS = 9_000
-DRAWS = {200: 6, 1_000: 3, 4_000: 1}
+DRAWS = {200: 6, 1_000: 3, 2_500: 1}
 
 
 def compared(learnt: Snapshots, judge: Snapshots, setup: Setup, known_by: int) -> Iterator[dict[str, Any]]:
