@@ -1,6 +1,6 @@
 """Simulated portfolios -> what the chain of horizons costs: its 30 and 180 days beside bags of their own, on thousands of other clients.
 
-    python tests/benchmarks/horizon_chain.py [--json FILE]        about 6 minutes
+    python tests/benchmarks/horizon_chain.py [--json FILE]        about 8 minutes
 
 A bag of its own for another horizon may rank differently and may contradict the main one; the chain can do neither. Both are calibrated
 alike, on their own out-of-bag margins. Log loss and AUC on the clients that no model saw, in the later test period.
