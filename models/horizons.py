@@ -12,7 +12,7 @@ middle interval is the main model.
 
 We chose this over one bag on person-period rows: there the main horizon's number is a product of hazards that no contribution adds up to,
 and every client costs as many rows as there are intervals. The price: the order of clients is the same at every horizon. Bags of their
-own for 30 and 180 days ranked within 0.003 AUC of the chain, to either side (tests/benchmarks/horizon_chain.py).
+own for 30 and 180 days ranked within 0.005 AUC of the chain, to either side (tests/benchmarks/horizon_chain.py).
 
 Steps are fitted on out-of-bag log-odds of the training rows whose labels at both horizons were known by the origin.
 """
