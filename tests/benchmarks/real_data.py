@@ -146,7 +146,7 @@ def compared(name: str, output: Path) -> dict[str, Any]:
 
 
 def of_origins(done: Backtest, source: Source) -> dict[str, Any]:
-    """Calibration of the rolling origins, each calibrated on earlier ones only: pooled and one by one; slope and predicted/observed."""
+    """Calibration of the rolling origins (the first two calibrated out of bag): pooled and one by one; slope and predicted/observed."""
     rolling = done.predictions[done.predictions["fold"] != TEST]
     parts = {"pooled": rolling} | {str(fold): rows for fold, rows in rolling.groupby("fold", sort=True)}
     found = {}
