@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.contract import Signal, discovered
+from features.derived import DERIVED
 from features.errors import UserError
 
 BEGINS, ENDS = "<!-- signals -->", "<!-- /signals -->"
@@ -16,7 +17,7 @@ def signal_table(signals: Sequence[Signal] | None = None) -> str:
     chosen = discovered() if signals is None else signals
     lines = ["| signal | statements | needs | also uses | columns | churn | misfit |", "|---|---|---|---|--:|:--:|:--:|"]
     for signal in chosen:
-        also = sorted(set(signal.also) - {"settlements"})
+        also = sorted(set(signal.also) - set(DERIVED))
         cells = [
             f"[{signal.title}](features/{signal.name}.py)",
             ", ".join(signal.statements),

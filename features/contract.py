@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import features as package
-from features.engine import BATCH_CLIENTS, DERIVED, THREADS, Measured, Tables, batches, names_of
+from features.derived import DERIVED
+from features.engine import BATCH_CLIENTS, THREADS, Measured, Tables, batches, names_of
 from features.errors import UserError
 from features.measures import Floats, Measure, Peer
 from features.time import AsOfs, age_days
@@ -30,7 +31,7 @@ Direction = Literal[-1, 0, 1]
 TABLES = frozenset(
     (
         *("clients", "contacts", "interactions", "agreements", "commitments", "invoices", "payments", "work", "surveys"),
-        *("reviews", "actions", "endings", "ties", *DERIVED),
+        *("reviews", "actions", "endings", "ties", "services", "industry_index", *DERIVED),
     )
 )
 

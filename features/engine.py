@@ -26,9 +26,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features.derived import DERIVED, MAKERS
 from features.errors import UserError
 from features.measures import Edge, Floats, Interval, Latest, Measure, Peer, Replay, RowValue, Seen
-from features.time import NEVER, AsOfs, Ints, joint_clocks
+from features.time import NEVER, AsOfs, Ints
 
 Tables = Mapping[str, Path | pa.Table]
 BATCH_CLIENTS = 5_000  # bounds the memory; larger batches were not faster
@@ -36,7 +37,6 @@ THREADS = 2
 
 CLOCKS = ("known", "superseded")
 PLANS = frozenset({"due_on", "starts_on", "ends_on"})  # dates agreed in advance; every other date is a fact: an edge, never a value
-DERIVED = {"settlements": ("payments", "invoices")}
 EXACT_UP_TO = 2**53  # integers are exact in float64
 
 
@@ -159,10 +159,10 @@ class Store:
 
     def relation(self, name: str) -> Any:
         """A table to write Ibis expressions on; a derived one is made once, when first asked for. Raises UserError if it is not there."""
-        if name == "settlements" and name not in self._schemas and set(DERIVED[name]) <= set(self._schemas):
-            made = settlements(self.relation("payments"), self.relation("invoices"))
-            self.con.execute(f"CREATE TEMP TABLE settlements AS {_sql(made)}")
-            self._schemas[name] = self.con.sql("SELECT * FROM settlements LIMIT 0").to_arrow_table().schema
+        if name in DERIVED and name not in self._schemas and set(DERIVED[name]) <= set(self._schemas):
+            made = MAKERS[name](*(self.relation(part) for part in DERIVED[name]))
+            self.con.execute(f"CREATE TEMP TABLE {name} AS {_sql(made)}")
+            self._schemas[name] = self.con.sql(f"SELECT * FROM {name} LIMIT 0").to_arrow_table().schema
         if name not in self._schemas:
             raise UserError(
                 f"table {name}",
@@ -180,26 +180,6 @@ class Store:
         each = " UNION ".join(f"SELECT DISTINCT client_id::VARCHAR AS client_id FROM {name}" for name in of_clients)
         found = self.con.sql(f"SELECT client_id FROM ({each}) WHERE client_id IS NOT NULL ORDER BY 1").to_arrow_table()
         return found["client_id"].combine_chunks().cast(pa.string())
-
-
-def settlements(payments: Any, invoices: Any) -> Any:
-    """payments ⋈ invoices -> one row per pair of versions that were true together: a payment with its client and due date.
-
-    `day` is the payment's. It cannot have been known to settle an invoice before that was issued, hence the invoice's `day` among the
-    clocks: a prepayment counts from the issue on.
-    """
-    joined = payments.join(
-        invoices.select(
-            "invoice_id", "client_id", "due_on", "currency", issued_day="day", invoice_known="known", invoice_superseded="superseded"
-        ),
-        "invoice_id",
-    )
-    known, superseded = joint_clocks(
-        [joined.known, joined.invoice_known, joined.issued_day], [joined.superseded, joined.invoice_superseded]
-    )
-    return joined.select(
-        "payment_id", "invoice_id", "client_id", "amount", "currency", "due_on", "day", known=known, superseded=superseded
-    ).order_by("client_id", "payment_id")
 
 
 class Rows:

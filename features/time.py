@@ -272,3 +272,34 @@ def joint_clocks(known: Sequence[Any], superseded: Sequence[Any]) -> tuple[Any, 
     import ibis
 
     return ibis.greatest(*known), ibis.least(*(day.fill_null(NEVER) for day in superseded))
+
+
+def minutes_between(day: Any, local_us: Any, later_day: Any, later_us: Any) -> Any:
+    """Whole minutes from one moment to a later one on the wall clock (Ibis columns); 0 where the later one comes first.
+
+    Exact: the microseconds of a day are far below 2^53, where a division through doubles begins to err.
+    """
+    import ibis
+
+    minutes = (later_day.cast("int64") - day.cast("int64")) * 1_440 + ((later_us - local_us) / 60_000_000).floor().cast("int64")
+    return ibis.greatest(minutes, 0)
+
+
+def spells_covered(versions: Any, by: Sequence[str]) -> Any:
+    """Row versions -> the spells in which at least one of a group is seen: columns `by`, begins, ends (local days; NEVER = open).
+
+    versions: Ibis table with `by`, day, known, superseded. A version is seen at begins < as_of <= ends; spells of a group neither overlap
+    nor touch, hence at any as_of at most one holds.
+    """
+    import ibis
+
+    seen = versions.select(*by, begins=ibis.greatest(versions.day, versions.known), ends=versions.superseded.fill_null(NEVER))
+    seen = seen.filter(seen.begins < seen.ends)
+    in_order = ibis.window(group_by=list(by), order_by=["begins", "ends"])
+    so_far = seen.mutate(reach=seen.ends.max().over(ibis.cumulative_window(group_by=list(by), order_by=["begins", "ends"])))
+    before = so_far.mutate(reached=so_far.reach.lag().over(in_order))
+    is_new = (before.begins > before.reached).fill_null(True).cast("int64")
+    numbered = before.mutate(is_new=is_new)
+    numbered = numbered.mutate(spell=numbered.is_new.sum().over(ibis.cumulative_window(group_by=list(by), order_by=["begins", "ends"])))
+    merged = numbered.group_by([*by, "spell"]).aggregate(begins=numbered.begins.min(), ends=numbered.ends.max())
+    return merged.drop("spell")

@@ -314,6 +314,26 @@ _TABLES = (
             _fact("until_on", is_announced=True),
         ),
     ),
+    Table(
+        "services",
+        "service and how much it belongs to where the business is going; a new version when that changes",
+        (
+            _key("service_id"),
+            Column("name", is_mutable=True),
+            Column("strategic_weight", Kind.NUMBER, is_required=True, is_mutable=True, at_least=0, at_most=1),
+            _event("from_on"),
+        ),
+    ),
+    Table(
+        "industry_index",
+        "industry and month",
+        (
+            _key("index_id"),
+            Column("industry", is_required=True),
+            _event("month_on"),
+            Column("value", Kind.NUMBER, is_required=True, at_least=0),
+        ),
+    ),
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in _TABLES}

@@ -17,11 +17,12 @@ from oracle import expected_columns
 
 from features.contract import Signal, features
 from features.time import to_date, to_day
-from pipeline.tables import CHANNELS, INTERACTION_KINDS, TABLES, Role
+from pipeline.tables import CHANNELS, INTERACTION_KINDS, TABLES, Kind, Role
 
 Pick = Callable[[int, int], int]  # (low, high) -> an integer between, both included
 Histories = dict[str, list[dict[str, Any]]]
 
+COMMITMENT_KINDS = ("deliverable", "quote", "material", "task", "primary_goal", "appointment")
 AS_OFS = [1_500, 1_530, 1_531, 1_590]
 D = AS_OFS[2]
 CLIENTS = ("a", "b", "c")
@@ -47,37 +48,129 @@ def random_histories(pick: Pick, n: int) -> Histories:
             row["superseded"] = known if number + 1 < len(rows) else None
         return rows
 
+    def of_client(**columns: Any) -> dict[str, Any]:
+        return {"client_id": one_of(CLIENTS), "day": day(), **columns}
+
+    def a_date() -> date | None:
+        return one_of((None, to_date(day()), to_date(day())))
+
+    def a_flag() -> bool | None:
+        return one_of((True, False, False, None))
+
     def interaction() -> dict[str, Any]:
-        return {
-            "client_id": one_of(CLIENTS),
-            "day": day(),
-            "kind": one_of(INTERACTION_KINDS),
-            "channel": one_of(CHANNELS),
-            "direction": one_of(("inbound", "inbound", "outbound", None)),
-            "local_us": one_of((0, 3, 9, 12, 17, 23)) * 3_600_000_000,
-        }
+        return of_client(
+            kind=one_of(INTERACTION_KINDS),
+            channel=one_of(CHANNELS),
+            direction=one_of(("inbound", "inbound", "outbound", None)),
+            local_us=one_of((0, 3, 9, 12, 17, 23)) * 3_600_000_000,
+            duration_minutes=one_of((None, 5, 40)),
+            reply_to=one_of((None, f"{pick(0, n - 1)}", f"{pick(0, n - 1)}")),
+            staff_id=one_of(("s", "t", None)),
+            deliverable_id=one_of((None, "p", "q")),
+            tone=one_of((None, None, -1.0, -0.5, 0.0, 0.333, 1.0)),
+        )
 
     def invoice() -> dict[str, Any]:
         issued = day()
-        return {
-            "client_id": one_of(CLIENTS),
-            "day": issued,
-            "amount": pick(-2, 9) * 1_000,
-            "list_amount": one_of((None, 5_000, 9_000)),
-            "currency": one_of(("EUR", "EUR", None, "USD")),
-            "due_on": one_of((None, to_date(issued + 30), to_date(day()))),
-            "disputed_on": one_of((None, None, to_date(day()))),
-        }
+        return of_client(
+            day=issued,
+            amount=pick(-2, 9) * 1_000,
+            list_amount=one_of((None, 5_000, 9_000)),
+            currency=one_of(("EUR", "EUR", None, "USD")),
+            due_on=one_of((None, to_date(issued + 30), to_date(day()))),
+            disputed_on=one_of((None, None, to_date(day()))),
+        )
 
     def payment() -> dict[str, Any]:
         return {"invoice_id": f"{pick(0, n - 1)}", "day": day(), "amount": pick(0, 5) * 1_000}
 
-    def client(name: str) -> dict[str, Any]:
-        return {"client_id": name, "day": 0, "segment": one_of(("x", "x", "y", None))}
+    def commitment() -> dict[str, Any]:
+        promised = day()
+        return of_client(
+            day=promised,
+            owed_by=one_of(("us", "client")),
+            kind=one_of((None, *COMMITMENT_KINDS)),
+            deliverable_id=one_of((None, "p", "q")),
+            due_on=one_of((None, to_date(promised + 14), to_date(day()))),
+            done_on=a_date(),
+            cancelled_on=one_of((None, None, None, to_date(day()))),
+        )
 
-    contents: dict[str, Callable[[], dict[str, Any]]] = {"interactions": interaction, "invoices": invoice, "payments": payment}
+    def agreement() -> dict[str, Any]:
+        signed = day()
+        return of_client(
+            day=signed,
+            service=one_of(("air", "sea", None)),
+            terms_sent_on=a_date(),
+            starts_on=one_of((None, to_date(signed + 7), to_date(day()))),
+            ends_on=one_of((None, to_date(signed + 365), to_date(day()))),
+            renews=a_flag(),
+            notice_days=one_of((None, 30)),
+            monthly_value=one_of((None, pick(0, 9) * 1_000)),
+            currency=one_of(("EUR", "EUR", None, "USD")),
+            **{name: a_flag() for name in ("has_scope", "has_service_hours", "has_delivery_time", "has_payment_terms")},
+        )
+
+    def contact() -> dict[str, Any]:
+        return of_client(role=one_of(("buyer", None)), is_decision_maker=a_flag(), until_on=a_date())
+
+    def work() -> dict[str, Any]:
+        return of_client(
+            staff_id=one_of(("s", "t")),
+            duration_minutes=one_of((None, 0, 30, 90)),
+            is_billable=a_flag(),
+            is_in_scope=a_flag(),
+            cost=one_of((None, 500, 2_000)),
+            currency=one_of(("EUR", "EUR", None, "USD")),
+            invoice_id=one_of((None, "1")),
+        )
+
+    def survey() -> dict[str, Any]:
+        kind = one_of(("nps", "csat", "staff_morale", "reputation"))
+        return of_client(kind=kind, score=float(pick(0, 10) if kind == "nps" else pick(1, 5)))
+
+    def ending() -> dict[str, Any]:
+        ended_by = one_of(("client", "client", "us", "mutual", "closed_down", "paused"))
+        return of_client(ended_on=a_date(), ended_by=ended_by, reason=one_of(("fit", "price", None)))
+
+    def tie() -> dict[str, Any]:
+        return of_client(other_client_id=one_of(CLIENTS), kind=one_of(("referral", "ownership", "partner")), until_on=a_date())
+
+    def client(name: str) -> dict[str, Any]:
+        return {"client_id": name, "day": 0} | {
+            "segment": one_of(("x", "x", "y", None)),
+            "industry": one_of(("metal", "metal", "food", None)),
+            "country": one_of(("IL", "DE", None)),
+            "account_owner": one_of(("s", "t", None)),
+        }
+
+    def service(name: str) -> dict[str, Any]:
+        return {"service_id": name, "name": name, "strategic_weight": one_of((0.0, 0.25, 0.4, 1.0)), "day": 0}
+
+    def month(industry: str, first: int) -> dict[str, Any]:
+        return {"index_id": f"{industry} {first}", "industry": industry, "day": first, "value": pick(70, 130) + 0.125}
+
+    contents: dict[str, Callable[[], dict[str, Any]]] = {
+        "interactions": interaction,
+        "invoices": invoice,
+        "payments": payment,
+        "commitments": commitment,
+        "agreements": agreement,
+        "contacts": contact,
+        "work": work,
+        "surveys": survey,
+        "endings": ending,
+        "ties": tie,
+    }
     found = {table: [row for number in range(n) for row in versions(f"{number}", content)] for table, content in contents.items()}
     found["clients"] = [row for name in CLIENTS for row in versions(name, lambda name=name: client(name))]  # type: ignore[misc]
+    found["services"] = [row for name in ("air", "sea") for row in versions(name, lambda name=name: service(name))]  # type: ignore[misc]
+    found["industry_index"] = [
+        row
+        for industry in ("metal", "food")
+        for first in range(900, 1_600, 31)
+        for row in versions(f"{industry} {first}", lambda industry=industry, first=first: month(industry, first))  # type: ignore[misc]
+    ]
     return found
 
 
@@ -133,7 +226,56 @@ def _intruders(*clocks: dict[str, int]) -> Histories:
         for due in (-20, 3, 40)
     ]
     paid = [{"invoice_id": f"{number}", "amount": 3_000} for number in range(60)]
-    contents = {"interactions": kinds, "invoices": bills, "payments": paid}
+    answers = [
+        kinds[0] | {"direction": direction, "reply_to": f"{number}"} for number in range(60) for direction in ("inbound", "outbound")
+    ]
+    promises = [
+        {"client_id": "a", "owed_by": owed_by, "kind": kind, "due_on": to_date(D - due), "done_on": done and to_date(D - done)}
+        for owed_by in ("us", "client")
+        for kind in COMMITMENT_KINDS
+        for due in (-20, 3, 40)
+        for done in (None, 2, 5)
+    ]
+    contracts = [
+        {
+            "client_id": "a",
+            "service": service,
+            "terms_sent_on": sent and to_date(D - sent),
+            "starts_on": to_date(D - 200),
+            "ends_on": to_date(D + 100),
+            "monthly_value": 7_000,
+            "currency": "EUR",
+            **dict.fromkeys(("has_scope", "has_service_hours", "has_delivery_time", "has_payment_terms"), sent is None),
+        }
+        for service in ("air", "sea")
+        for sent in (None, 3)
+    ]
+    people = [
+        {"client_id": "a", "is_decision_maker": senior, "until_on": left and to_date(D - left)}
+        for senior in (True, False)
+        for left in (None, 3)
+    ]
+    entries = [
+        {"client_id": "a", "duration_minutes": 600, "cost": 9_000, "currency": "EUR", "is_billable": paid_for, "is_in_scope": paid_for}
+        for paid_for in (True, False)
+    ]
+    scores = [{"client_id": "a", "kind": kind, "score": 1.0} for kind in ("nps", "csat", "staff_morale", "reputation") for _ in range(5)]
+    ends = [{"client_id": "b", "ended_by": "client", "ended_on": to_date(D - 3)} for _ in range(2)]
+    links = [{"client_id": "a", "other_client_id": other, "kind": "referral"} for other in ("b", "c")]
+    index = [{"industry": industry, "value": 50.0} for industry in ("metal", "food")]
+    contents = {
+        "interactions": [*kinds, *answers],
+        "invoices": bills,
+        "payments": paid,
+        "commitments": promises,
+        "agreements": contracts,
+        "contacts": people,
+        "work": entries,
+        "surveys": scores,
+        "endings": ends,
+        "ties": links,
+        "industry_index": index,
+    }
     return {
         table: [row | clock | {"key": f"intruder-{at}-{number}"} for at, clock in enumerate(clocks) for number, row in enumerate(rows)]
         for table, rows in contents.items()
@@ -236,7 +378,12 @@ def whole_weeks(signal: Signal) -> None:
             return value
         return value + timedelta(by) if isinstance(value, date) else value + by
 
-    clocks = {"day", "known", "superseded", "due_on", "disputed_on"}
+    clocks = {
+        "day",
+        "known",
+        "superseded",
+        *(column.name for table in TABLES.values() for column in table.columns if column.kind is Kind.DATE),
+    }
     later = {
         table: [{name: moved(value, name) if name in clocks else value for name, value in row.items()} for row in rows]
         for table, rows in a_history().items()
@@ -251,7 +398,7 @@ def the_oracle(signal: Signal, histories: Histories | None = None) -> None:
     tables = tables_of(chosen)
     wanted = expected_columns(signal, tables, AS_OFS, OFFICE)
     frame = values_at(signal, chosen)
-    clients = sorted({row["client_id"] for name in ("interactions", "invoices", "clients") for row in chosen[name]})
+    clients = sorted({row["client_id"] for rows in chosen.values() for row in rows if "client_id" in row})
     frame = frame[frame["client_id"].isin(clients)]
     for name, values in wanted.items():
         found = frame[name].to_numpy().reshape(values.shape)

@@ -1,10 +1,12 @@
 """Histories drawn in days before as_of -> canonical tables in memory, and the features they give: for tests of signals.
 
-Columns of a drawing, all optional: client (default a); ago = how many days before as_of it happened; known, superseded = the same for when
-it was recorded and when a newer version was; <date>_ago for date columns (due_ago, disputed_ago; negative = still ahead); at = hh:mm local;
-money in whole units. Everything else is the canonical column itself; `-` = null.
+Columns of a drawing, all optional: client (default a); id = the row's key (default: its number from 0); ago = how many days before as_of it
+happened; known, superseded = the same for when it was recorded and when a newer version was; <date>_ago for date columns (due_ago,
+disputed_ago; negative = still ahead); at = hh:mm local; money in whole units; flags yes or no. Everything else is the canonical column
+itself; `-` = null.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -22,6 +24,17 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "invoices": {"currency": "EUR", "amount": 0},
     "payments": {"amount": 0},
     "clients": {"day": 0, "known": 0},
+    "services": {"day": 0, "known": 0},
+    "agreements": {"currency": "EUR", "monthly_value": 0},
+    "work": {"currency": "EUR", "duration_minutes": 60},
+}
+
+
+READ: dict[Kind, Callable[[str], Any]] = {
+    Kind.MONEY: lambda cell: round(float(cell) * 100),
+    Kind.NUMBER: float,
+    Kind.INTEGER: int,
+    Kind.FLAG: lambda cell: cell == "yes",
 }
 
 
@@ -46,6 +59,8 @@ def _cells(table: str, cells: dict[str, str | None], as_of: int) -> dict[str, An
     for name, cell in cells.items():
         if name == "client":
             row["client_id"] = cell
+        elif name == "id":
+            row[TABLES[table].key] = cell
         elif name in ("ago", "known", "superseded"):
             row["day" if name == "ago" else name] = None if cell is None else as_of - int(cell)
         elif name.endswith("_ago"):
@@ -53,9 +68,10 @@ def _cells(table: str, cells: dict[str, str | None], as_of: int) -> dict[str, An
         elif name == "at" and cell:
             hours, minutes = cell.split(":")
             row["local_us"] = (int(hours) * 60 + int(minutes)) * 60_000_000
-        elif cell is not None:
-            kind = TABLES[table][name].kind
-            row[name] = round(float(cell) * 100) if kind is Kind.MONEY else cell
+        elif cell is None:
+            row[name] = None
+        else:
+            row[name] = READ.get(TABLES[table][name].kind, str)(cell)
     if "day" in row:
         row.setdefault("known", row["day"])
     return row

@@ -6,6 +6,7 @@ once, and replays, which it calls for one client at a time); time, versions, sum
 What a row expression or a replay means is fixed by the drawn examples of each signal instead.
 """
 
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -15,10 +16,13 @@ import numpy as np
 import pyarrow as pa
 
 from features.contract import Business, Signal, View
-from features.engine import Measured, Rows
+from features.derived import DERIVED
+from features.engine import Measured, Rows, _ibis_type
 from features.measures import Edge, Interval, Latest, Measure, Peer, Replay, Seen
 from features.time import AsOfs
+from pipeline.tables import TABLES, arrow_schema
 
+ARROW_OF = {field.name: field.type for table in TABLES.values() for field in arrow_schema(table)}
 PLANS = {"due_on", "starts_on", "ends_on"}
 EPOCH = date(1970, 1, 1)
 Table = dict[str, pa.Table]
@@ -27,7 +31,7 @@ Table = dict[str, pa.Table]
 def is_seen(row: dict[str, Any], as_of: int) -> bool:
     """The rule of DESIGN §3, word for word."""
     if "parts" in row:
-        return all(is_seen(part, as_of) for part in row["parts"])
+        return all(is_seen(part, as_of) for part in row["parts"]) and any(is_seen(part, as_of) for part in row.get("any_of", row["parts"]))
     return row["day"] < as_of and row["known"] < as_of and (row["superseded"] is None or as_of <= row["superseded"])
 
 
@@ -45,10 +49,10 @@ def day_at(row: dict[str, Any], edge: Edge, as_of: int) -> int | None:
 def expected(tables: Table, as_ofs: list[int], measures: list[Measure]) -> Measured:
     """What the engine must find, for every client that occurs."""
     rows = {name: table.to_pylist() for name, table in tables.items()}
-    if {"payments", "invoices"} <= set(rows):
-        rows["settlements"] = settlements(rows["payments"], rows["invoices"])
-    clients = sorted({row["client_id"] for name, some in rows.items() if name != "payments" for row in some})
+    clients = sorted({row["client_id"] for some in rows.values() for row in some if "client_id" in row})
     plain = [m for m in measures if not isinstance(m, Peer)]
+    for name in {m.table for m in plain} & set(DERIVED):
+        rows[name] = MAKERS[name](*(rows[part] for part in DERIVED[name]))
     evaluated = {table: row_values(table, rows[table], [m for m in plain if m.table == table]) for table in {m.table for m in plain}}
     seen = {name: {as_of: [n for n, row in enumerate(some) if is_seen(row, as_of)] for as_of in as_ofs} for name, some in rows.items()}
     values: dict[str, Any] = {}
@@ -61,7 +65,10 @@ def expected(tables: Table, as_ofs: list[int], measures: list[Measure]) -> Measu
     return Measured(pa.array(clients, pa.string()), AsOfs(tuple(as_ofs)), values)
 
 
-def settlements(payments: list[dict[str, Any]], invoices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+Row = dict[str, Any]
+
+
+def settlements(payments: list[Row], invoices: list[Row]) -> list[Row]:
     """Each payment version with each version of its invoice; seen where both are."""
     return [
         {key: invoice[key] for key in ("invoice_id", "client_id", "due_on", "currency")}
@@ -71,6 +78,98 @@ def settlements(payments: list[dict[str, Any]], invoices: list[dict[str, Any]]) 
         for invoice in invoices
         if payment["invoice_id"] == invoice["invoice_id"]
     ]
+
+
+def _answers(interactions: list[Row]) -> Iterator[tuple[Row, Row]]:
+    """(message, reply): every pair of their versions."""
+    of_id: dict[tuple[str, str], list[Row]] = {}
+    for row in interactions:
+        of_id.setdefault((row["client_id"], row["interaction_id"]), []).append(row)
+    for reply in interactions:
+        for message in of_id.get((reply["client_id"], reply["reply_to"]), []):
+            yield message, reply
+
+
+def replies(interactions: list[Row]) -> list[Row]:
+    """Each reply version with each version of what it answers."""
+    return [
+        {key: reply[key] for key in ("interaction_id", "client_id", "direction", "channel", "staff_id", "day")}
+        | {"latency_minutes": max((reply["day"] - message["day"]) * 1_440 + (reply["local_us"] - message["local_us"]) // 60_000_000, 0)}
+        | {"parts": (reply, message)}
+        for message, reply in _answers(interactions)
+    ]
+
+
+def answered(interactions: list[Row]) -> list[Row]:
+    """Each message version, seen where it and any reply is."""
+    answers: dict[int, tuple[Row, list[Row]]] = {}
+    for message, reply in _answers(interactions):
+        answers.setdefault(id(message), (message, []))[1].append(reply)
+    return [
+        {key: message[key] for key in ("interaction_id", "client_id", "direction", "kind", "channel", "day")}
+        | {"parts": (message,), "any_of": tuple(some)}
+        for message, some in answers.values()
+    ]
+
+
+def fulfilments(commitments: list[Row]) -> list[Row]:
+    """What was done, on the day it was done."""
+    found = []
+    for row in commitments:
+        if row["done_on"] is not None:
+            day = (row["done_on"] - EPOCH).days
+            parts = (row, {"day": day, "known": day, "superseded": None})
+            kept = {key: row[key] for key in ("commitment_id", "client_id", "owed_by", "kind", "due_on")}
+            found.append(kept | {"promised": row["day"], "day": day, "parts": parts})
+    return found
+
+
+def neighbours(ties: list[Row]) -> list[Row]:
+    """Each tie from either end."""
+    return [
+        row | {"client_id": one, "other_client_id": other}
+        for row in ties
+        for one, other in ((row["client_id"], row["other_client_id"]), (row["other_client_id"], row["client_id"]))
+    ]
+
+
+def neighbour_endings(ties: list[Row], endings: list[Row]) -> list[Row]:
+    """Each end of each tie with each ending at its other end."""
+    return [
+        {key: tie[key] for key in ("tie_id", "client_id", "other_client_id", "kind", "until_on")}
+        | {"ended_by": ending["ended_by"], "day": ending["day"], "parts": (tie, ending)}
+        for tie in neighbours(ties)
+        for ending in endings
+        if ending["client_id"] == tie["other_client_id"]
+    ]
+
+
+def industry_moves(clients: list[Row], industry_index: list[Row]) -> list[Row]:
+    """Each client version with each month of its industry's index."""
+    return [
+        {"client_id": client["client_id"], "industry": client["industry"], "index_id": month["index_id"], "day": month["day"]}
+        | {"value_milli": round(month["value"] * 1_000), "parts": (client, month)}
+        for client in clients
+        for month in industry_index
+        if client["industry"] == month["industry"]
+    ]
+
+
+def strategic_agreements(agreements: list[Row], services: list[Row]) -> list[Row]:
+    """Each agreement version with each version of its service."""
+    kept = ("agreement_id", "client_id", "service", "starts_on", "ends_on", "monthly_value", "currency", "day")
+    return [
+        {key: agreement[key] for key in kept} | {"weight_milli": round(service["strategic_weight"] * 1_000), "parts": (agreement, service)}
+        for agreement in agreements
+        for service in services
+        if agreement["service"] == service["service_id"]
+    ]
+
+
+MAKERS: dict[str, Callable[..., list[Row]]] = {
+    maker.__name__: maker
+    for maker in (settlements, replies, answered, fulfilments, neighbours, neighbour_endings, industry_moves, strategic_agreements)
+}
 
 
 def expressions_of(declared: Any) -> dict[str, Any]:
@@ -144,11 +243,9 @@ def row_values(table: str, rows: list[dict[str, Any]], measures: list[Any]) -> d
     found: dict[int, dict[str, list[Any]]] = {id(m): {name: [] for name in expressions_of(m)} for m in measures}
     if not rows:
         return found
-    names = [name for name in rows[0] if name not in ("parts", "recorded_at", "occurred_at")]
-    dates, integers = {n for n in names if n.endswith("_on")}, {"day", "known", "superseded", "local_us", "amount", "list_amount"}
-    kinds = {n: "date" if n in dates else "int64" if n in integers else "string" for n in names}
-    arrow = {"int64": pa.int64(), "date": pa.date32(), "string": pa.string()}
-    content = pa.table({n: pa.array([row[n] for row in rows], arrow[kinds[n]]) for n in names} | {"place": range(len(rows))})
+    names = [name for name in rows[0] if name not in ("parts", "any_of", "recorded_at", "occurred_at")]
+    content = pa.table({n: pa.array([row[n] for row in rows], ARROW_OF.get(n, pa.int64())) for n in names} | {"place": range(len(rows))})
+    kinds = {n: _ibis_type(content.schema.field(n).type) for n in names}
     relation = ibis.table(kinds | {"place": "int64"}, name="content")
     shown = Rows(table, relation)
     select = relation.select("place", **{f"e{number}": expression(shown) for number, (_, _, expression) in enumerate(wanted)})

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from features import contract
 from features.contract import Column, Features, Signal, check, discovered, features, spoken
-from features.engine import DERIVED, PLANS
+from features.derived import DERIVED
+from features.engine import PLANS
 from features.errors import UserError
 from features.measures import every_row, window
 from pipeline.tables import TABLES, Role

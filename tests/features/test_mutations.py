@@ -37,7 +37,7 @@ def in_replays(body: Callable[[Any, int, int], Any]) -> Patch:
 
 
 def joint(body: Callable[[Any, Any], Any]) -> Patch:
-    return lambda patch: patch.setattr("features.engine.joint_clocks", body)
+    return lambda patch: patch.setattr("features.derived.joint_clocks", body)
 
 
 def facts_are_values(patch: pytest.MonkeyPatch) -> None:

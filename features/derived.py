@@ -1,0 +1,190 @@
+"""Canonical tables -> tables joined from them, for what no single one tells: one row per set of versions that were true together.
+
+settlements          a payment with its client and due date
+replies              an interaction that answers another: its direction and latency
+answered             a message that has been answered, for as long as an answer of it is known
+fulfilments          a promise that was kept: dated by the day it was done
+neighbours           a tie, seen from either end
+neighbour_endings    an ending, seen by each client tied to the one it befell
+industry_moves       a month of the index of a client's industry
+strategic_agreements an agreement with the strategic weight of its service
+
+All have client_id, day and the two clocks, so that measures see them as they see any table; a row counts once all its parts are known
+and until the first of them is superseded.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ibis
+
+from features.time import joint_clocks, minutes_between, spells_covered
+
+DERIVED: Mapping[str, tuple[str, ...]] = {
+    "settlements": ("payments", "invoices"),
+    "replies": ("interactions",),
+    "answered": ("interactions",),
+    "fulfilments": ("commitments",),
+    "neighbours": ("ties",),
+    "neighbour_endings": ("ties", "endings"),
+    "industry_moves": ("clients", "industry_index"),
+    "strategic_agreements": ("agreements", "services"),
+}
+
+
+def settlements(payments: Any, invoices: Any) -> Any:
+    """payments ⋈ invoices. `day` is the payment's; due_on the invoice's.
+
+    It cannot have been known to settle an invoice before that was issued, hence the invoice's `day` among the clocks: a prepayment counts
+    from the issue on.
+    """
+    joined = payments.join(
+        invoices.select(
+            "invoice_id", "client_id", "due_on", "currency", issued_day="day", invoice_known="known", invoice_superseded="superseded"
+        ),
+        "invoice_id",
+    )
+    known, superseded = joint_clocks(
+        [joined.known, joined.invoice_known, joined.issued_day], [joined.superseded, joined.invoice_superseded]
+    )
+    return joined.select(
+        "payment_id", "invoice_id", "client_id", "amount", "currency", "due_on", "day", known=known, superseded=superseded
+    ).order_by("client_id", "payment_id")
+
+
+def _answers(interactions: Any) -> Any:
+    """interactions ⋈ the same: a version of a reply with a version of the message of the same client that it answers."""
+    messages = interactions.select(
+        "client_id",
+        reply_to="interaction_id",
+        message_direction="direction",
+        message_kind="kind",
+        message_day="day",
+        message_us="local_us",
+        message_known="known",
+        message_superseded="superseded",
+    )
+    return interactions.filter(interactions.reply_to.notnull()).join(messages, ["client_id", "reply_to"])
+
+
+def replies(interactions: Any) -> Any:
+    """`day`, direction, channel and staff_id are the reply's; latency_minutes runs on the wall clock, nights and rest days included.
+
+    A latency is 0 where the message is dated after its reply. Every reply counts, a second one to the same message too.
+    """
+    joined = _answers(interactions)
+    known, superseded = joint_clocks(
+        [joined.known, joined.message_known, joined.message_day], [joined.superseded, joined.message_superseded]
+    )
+    latency = minutes_between(joined.message_day, joined.message_us, joined.day, joined.local_us)
+    return joined.select(
+        "interaction_id",
+        "client_id",
+        "direction",
+        "channel",
+        "staff_id",
+        "day",
+        latency_minutes=latency,
+        known=known,
+        superseded=superseded,
+    ).order_by("client_id", "interaction_id")
+
+
+def answered(interactions: Any) -> Any:
+    """`day`, direction and kind are the message's. Messages less those answered are the unanswered ones, as they stood.
+
+    A message with several replies, or replies amended, is answered while any of them is seen: their spells are merged, so that it is
+    never counted twice.
+    """
+    joined = _answers(interactions)
+    spans = spells_covered(
+        joined.select("client_id", "reply_to", day="day", known="known", superseded="superseded"), by=("client_id", "reply_to")
+    )
+    messages = interactions.select(
+        "client_id", "direction", "kind", "channel", "day", reply_to="interaction_id", own_known="known", own_superseded="superseded"
+    )
+    both = messages.join(spans, ["client_id", "reply_to"])
+    known, superseded = joint_clocks([both.own_known, both.begins], [both.own_superseded, both.ends])
+    return both.select(
+        "client_id", "direction", "kind", "channel", "day", interaction_id="reply_to", known=known, superseded=superseded
+    ).order_by("client_id", "interaction_id")
+
+
+def fulfilments(commitments: Any) -> Any:
+    """`day` is the day on which it was done, `promised` the local day of the promise; due_on as it was agreed."""
+    done = commitments.filter(commitments.done_on.notnull())
+    known, superseded = joint_clocks([done.known, done.day], [done.superseded])
+    return done.select(
+        "commitment_id",
+        "client_id",
+        "owed_by",
+        "kind",
+        "due_on",
+        promised="day",
+        day=done.done_on.delta(ibis.date("1970-01-01"), unit="day").cast("int32"),
+        known=known,
+        superseded=superseded,
+    ).order_by("client_id", "commitment_id")
+
+
+def neighbours(ties: Any) -> Any:
+    """Each tie twice: client_id is tied to other_client_id, whichever of the two the table names first."""
+    columns = ("tie_id", "kind", "until_on", "day", "known", "superseded")
+    there = ties.select("client_id", "other_client_id", *columns)
+    back = ties.select(*columns, client_id="other_client_id", other_client_id="client_id").select(*there.columns)
+    return there.union(back).order_by("client_id", "tie_id")
+
+
+def neighbour_endings(ties: Any, endings: Any) -> Any:
+    """`day` is the day on which the neighbour's ending was decided; ended_by the neighbour's, until_on the tie's."""
+    both = neighbours(ties)
+    ended = endings.select("ended_by", other_client_id="client_id", decided_day="day", ending_known="known", ending_superseded="superseded")
+    joined = both.join(ended, "other_client_id")
+    known, superseded = joint_clocks([joined.known, joined.day, joined.ending_known], [joined.superseded, joined.ending_superseded])
+    return joined.select(
+        "tie_id", "client_id", "other_client_id", "kind", "ended_by", "until_on", day="decided_day", known=known, superseded=superseded
+    ).order_by("client_id", "tie_id")
+
+
+def industry_moves(clients: Any, industry_index: Any) -> Any:
+    """`day` is the month's first; value_milli the index in thousandths, since sums are of integers."""
+    index = industry_index.select("index_id", "industry", "value", index_day="day", index_known="known", index_superseded="superseded")
+    joined = clients.select("client_id", "industry", "day", "known", "superseded").join(index, "industry")
+    known, superseded = joint_clocks([joined.known, joined.day, joined.index_known], [joined.superseded, joined.index_superseded])
+    return joined.select(
+        "client_id", "industry", "index_id", day="index_day", value_milli=_milli(joined.value), known=known, superseded=superseded
+    ).order_by("client_id", "index_id")
+
+
+def strategic_agreements(agreements: Any, services: Any) -> Any:
+    """`day` is the signing; weight_milli the strategic weight of its service in thousandths; plan dates and value the agreement's."""
+    weights = services.select(
+        "strategic_weight", service="service_id", service_day="day", service_known="known", service_superseded="superseded"
+    )
+    joined = agreements.join(weights, "service")
+    known, superseded = joint_clocks(
+        [joined.known, joined.service_known, joined.service_day], [joined.superseded, joined.service_superseded]
+    )
+    return joined.select(
+        "agreement_id",
+        "client_id",
+        "service",
+        "starts_on",
+        "ends_on",
+        "monthly_value",
+        "currency",
+        "day",
+        weight_milli=_milli(joined.strategic_weight),
+        known=known,
+        superseded=superseded,
+    ).order_by("client_id", "agreement_id")
+
+
+def _milli(value: Any) -> Any:
+    return (value * 1_000).round().cast("int64")
+
+
+MAKERS: Mapping[str, Callable[..., Any]] = {
+    maker.__name__: maker
+    for maker in (settlements, replies, answered, fulfilments, neighbours, neighbour_endings, industry_moves, strategic_agreements)
+}
