@@ -232,6 +232,7 @@ class TableQuery:
         self._names = {id(m): self._columns_of(m) for m in self._measures}
         self._days = self._edge_columns()
         self._texts = {column: self._all_texts(value) for column, value in self._values.values() if value.type().is_string()}
+        self._flags = {column for column, value in self._values.values() if value.type().is_boolean()}
 
     def _columns_of(self, declared: Measure) -> dict[str, str]:
         """The measure's row expressions -> names of the query's columns."""
@@ -340,8 +341,9 @@ class TableQuery:
         return {name: self._as_numbers(name, rows[name]) for name in rows.column_names}
 
     def _as_numbers(self, name: str, column: pa.ChunkedArray) -> Any:
-        if name not in self._texts:
-            return column.to_numpy()
+        if name not in self._texts:  # DuckDB may give an integer in a byte, where Ibis knows it as int64; only flags may be bytes
+            numbers = column.to_numpy()
+            return numbers.astype(np.int64) if numbers.dtype == np.int8 and name not in self._flags else numbers
         codes = pc.index_in(column, value_set=self._texts[name].cast(column.type))
         return pc.add(codes, 1).fill_null(0).to_numpy().astype(np.int64)
 

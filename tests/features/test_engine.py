@@ -247,3 +247,9 @@ def test_medians_and_windows_of_replays():
     assert np.isnan(median_per_client(client, value, 3)[1])
     assert in_window(np.array([69, 70, 99, 100]), 100, 30).tolist() == [False, True, True, False]
     assert rhythm(Seen(100, 1, np.array([], np.int64), np.array([], np.int64), {}))[0].tolist() == [0]
+
+
+def test_an_integer_that_comes_in_a_byte_is_no_flag():
+    rows = pa.table({"client_id": ["a"], "day": [10], "known": [10], "superseded": pa.nulls(1, pa.int32()), "x": [True]})
+    four = window("four", "interactions", lambda r: sum(r.x.cast("int8") for _ in range(4)), 30)  # Ibis: int64; DuckDB: a byte
+    assert measure({"interactions": rows}, [20], four)["four_30"].tolist() == [4]
