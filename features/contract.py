@@ -280,7 +280,9 @@ def _columns(
     kept: list[tuple[str, Column]] = []
     left_out: dict[str, tuple[str, list[str]]] = {}
     for signal in available:
-        table_of = {name: m.table for m in signal.measures(business) if not isinstance(m, Peer) for name in names_of(m)}
+        declared = signal.measures(business)
+        table_of = {name: m.table for m in declared if not isinstance(m, Peer) for name in names_of(m)}
+        table_of |= {m.name: table_of[m.of] for m in declared if isinstance(m, Peer) and m.of in table_of}
         for column in signal.columns:
             try:
                 column.of(View(signal.name, nobody))

@@ -7,7 +7,8 @@ fulfilments          a promise that was kept: dated by the day it was done
 neighbours           a tie, seen from either end
 neighbour_endings    an ending, seen by each client tied to the one it befell
 industry_moves       a month of the index of a client's industry
-strategic_agreements an agreement with the strategic weight of its service
+running_agreements   an agreement with the dates between which it runs
+strategic_agreements the same with the strategic weight of its service
 
 All have client_id, day and the two clocks, so that measures see them as they see any table; a row counts once all its parts are known
 and until the first of them is superseded.
@@ -28,6 +29,7 @@ DERIVED: Mapping[str, tuple[str, ...]] = {
     "neighbours": ("ties",),
     "neighbour_endings": ("ties", "endings"),
     "industry_moves": ("clients", "industry_index"),
+    "running_agreements": ("agreements",),
     "strategic_agreements": ("agreements", "services"),
 }
 
@@ -53,7 +55,10 @@ def settlements(payments: Any, invoices: Any) -> Any:
 
 
 def _answers(interactions: Any) -> Any:
-    """interactions ⋈ the same: a version of a reply with a version of the message of the same client that it answers."""
+    """interactions ⋈ the same: a version of a reply with a version of the message of the same client, from the other side, that it answers.
+
+    A reminder that follows one's own message answers nothing.
+    """
     messages = interactions.select(
         "client_id",
         reply_to="interaction_id",
@@ -64,7 +69,8 @@ def _answers(interactions: Any) -> Any:
         message_known="known",
         message_superseded="superseded",
     )
-    return interactions.filter(interactions.reply_to.notnull()).join(messages, ["client_id", "reply_to"])
+    joined = interactions.filter(interactions.reply_to.notnull()).join(messages, ["client_id", "reply_to"])
+    return joined.filter(joined.direction != joined.message_direction)
 
 
 def replies(interactions: Any) -> Any:
@@ -91,22 +97,26 @@ def replies(interactions: Any) -> Any:
 
 
 def answered(interactions: Any) -> Any:
-    """`day`, direction and kind are the message's. Messages less those answered are the unanswered ones, as they stood.
+    """`day`, direction and kind are the message's, is_reply whether it answered another one itself. Messages less those answered are the
+    unanswered ones, as they stood.
 
     A message with several replies, or replies amended, is answered while any of them is seen: their spells are merged, so that it is
     never counted twice.
     """
-    joined = _answers(interactions)
-    spans = spells_covered(
-        joined.select("client_id", "reply_to", day="day", known="known", superseded="superseded"), by=("client_id", "reply_to")
-    )
+    spell = ("client_id", "reply_to", "message_direction")  # a message may be amended in its direction, too
+    spells = spells_covered(_answers(interactions).select(*spell, "day", "known", "superseded"), by=spell)
     messages = interactions.select(
-        "client_id", "direction", "kind", "channel", "day", reply_to="interaction_id", own_known="known", own_superseded="superseded"
+        *("client_id", "direction", "kind", "channel", "day"),
+        message_direction="direction",
+        reply_to="interaction_id",
+        is_reply=interactions.reply_to.notnull(),
+        own_known="known",
+        own_superseded="superseded",
     )
-    both = messages.join(spans, ["client_id", "reply_to"])
+    both = messages.join(spells, spell)
     known, superseded = joint_clocks([both.own_known, both.begins], [both.own_superseded, both.ends])
     return both.select(
-        "client_id", "direction", "kind", "channel", "day", interaction_id="reply_to", known=known, superseded=superseded
+        *("client_id", "direction", "kind", "channel", "day", "is_reply"), interaction_id="reply_to", known=known, superseded=superseded
     ).order_by("client_id", "interaction_id")
 
 
@@ -156,12 +166,24 @@ def industry_moves(clients: Any, industry_index: Any) -> Any:
     ).order_by("client_id", "index_id")
 
 
+def running_agreements(agreements: Any) -> Any:
+    """The agreements' own columns, but that they run from starts_on (their signing, where it says none) until ends_on (null = open).
+
+    One that renews runs on past its planned end, until a newer version says that it does not: that alone tells a renewed one from one
+    that ran out. So `state(…, since="starts_on", until=["ends_on"])` is what runs at as_of.
+    """
+    signed = (ibis.timestamp("1970-01-01") + agreements.day.as_interval("D")).cast("date")  # a date plus days is a timestamp in DuckDB
+    starts = agreements.starts_on.coalesce(signed)
+    ends = agreements.renews.fill_null(False).ifelse(ibis.null("date"), agreements.ends_on)
+    return agreements.mutate(starts_on=starts, ends_on=ends).order_by("client_id", "agreement_id")
+
+
 def strategic_agreements(agreements: Any, services: Any) -> Any:
-    """`day` is the signing; weight_milli the strategic weight of its service in thousandths; plan dates and value the agreement's."""
+    """Running agreements; weight_milli is the strategic weight of the service in thousandths, as it is today."""
     weights = services.select(
         "strategic_weight", service="service_id", service_day="day", service_known="known", service_superseded="superseded"
     )
-    joined = agreements.join(weights, "service")
+    joined = running_agreements(agreements).join(weights, "service")
     known, superseded = joint_clocks(
         [joined.known, joined.service_known, joined.service_day], [joined.superseded, joined.service_superseded]
     )
@@ -186,5 +208,8 @@ def _milli(value: Any) -> Any:
 
 MAKERS: Mapping[str, Callable[..., Any]] = {
     maker.__name__: maker
-    for maker in (settlements, replies, answered, fulfilments, neighbours, neighbour_endings, industry_moves, strategic_agreements)
+    for maker in (
+        *(settlements, replies, answered, fulfilments, neighbours, neighbour_endings, industry_moves),
+        *(running_agreements, strategic_agreements),
+    )
 }

@@ -19,10 +19,10 @@ from features.contract import Business, Signal, View
 from features.derived import DERIVED
 from features.engine import Measured, Rows, _ibis_type
 from features.measures import Edge, Interval, Latest, Measure, Peer, Replay, Seen
-from features.time import AsOfs
+from features.time import AsOfs, to_date
 from pipeline.tables import TABLES, arrow_schema
 
-ARROW_OF = {field.name: field.type for table in TABLES.values() for field in arrow_schema(table)}
+ARROW_OF = {field.name: field.type for table in TABLES.values() for field in arrow_schema(table)} | {"is_reply": pa.bool_()}
 PLANS = {"due_on", "starts_on", "ends_on"}
 EPOCH = date(1970, 1, 1)
 Table = dict[str, pa.Table]
@@ -81,13 +81,14 @@ def settlements(payments: list[Row], invoices: list[Row]) -> list[Row]:
 
 
 def _answers(interactions: list[Row]) -> Iterator[tuple[Row, Row]]:
-    """(message, reply): every pair of their versions."""
+    """(message, reply from the other side): every pair of their versions."""
     of_id: dict[tuple[str, str], list[Row]] = {}
     for row in interactions:
         of_id.setdefault((row["client_id"], row["interaction_id"]), []).append(row)
     for reply in interactions:
         for message in of_id.get((reply["client_id"], reply["reply_to"]), []):
-            yield message, reply
+            if {message["direction"], reply["direction"]} == {"inbound", "outbound"}:
+                yield message, reply
 
 
 def replies(interactions: list[Row]) -> list[Row]:
@@ -107,7 +108,7 @@ def answered(interactions: list[Row]) -> list[Row]:
         answers.setdefault(id(message), (message, []))[1].append(reply)
     return [
         {key: message[key] for key in ("interaction_id", "client_id", "direction", "kind", "channel", "day")}
-        | {"parts": (message,), "any_of": tuple(some)}
+        | {"is_reply": message["reply_to"] is not None, "parts": (message,), "any_of": tuple(some)}
         for message, some in answers.values()
     ]
 
@@ -155,12 +156,20 @@ def industry_moves(clients: list[Row], industry_index: list[Row]) -> list[Row]:
     ]
 
 
+def running_agreements(agreements: list[Row]) -> list[Row]:
+    """Each agreement with the dates between which it runs."""
+    return [
+        row | {"starts_on": row["starts_on"] or to_date(row["day"]), "ends_on": None if row["renews"] else row["ends_on"]}
+        for row in agreements
+    ]
+
+
 def strategic_agreements(agreements: list[Row], services: list[Row]) -> list[Row]:
-    """Each agreement version with each version of its service."""
+    """Each running agreement version with each version of its service."""
     kept = ("agreement_id", "client_id", "service", "starts_on", "ends_on", "monthly_value", "currency", "day")
     return [
         {key: agreement[key] for key in kept} | {"weight_milli": round(service["strategic_weight"] * 1_000), "parts": (agreement, service)}
-        for agreement in agreements
+        for agreement in running_agreements(agreements)
         for service in services
         if agreement["service"] == service["service_id"]
     ]
@@ -168,7 +177,10 @@ def strategic_agreements(agreements: list[Row], services: list[Row]) -> list[Row
 
 MAKERS: dict[str, Callable[..., list[Row]]] = {
     maker.__name__: maker
-    for maker in (settlements, replies, answered, fulfilments, neighbours, neighbour_endings, industry_moves, strategic_agreements)
+    for maker in (
+        *(settlements, replies, answered, fulfilments, neighbours, neighbour_endings, industry_moves),
+        *(running_agreements, strategic_agreements),
+    )
 }
 
 

@@ -18,7 +18,7 @@ from features.contract import Column, Features, Signal, check, discovered, featu
 from features.derived import DERIVED
 from features.engine import PLANS
 from features.errors import UserError
-from features.measures import every_row, window
+from features.measures import Peer, every_row, window
 from pipeline.tables import TABLES, Role
 
 SIGNALS = {signal.name: signal for signal in discovered()}
@@ -61,9 +61,10 @@ def made(*without: str) -> Features:
 def test_a_signal_without_its_table_is_reported_and_changes_nothing_else():
     everything, less = made(), made("invoices", "payments")
     assert less.unavailable == {"billing_friction": ["invoices"]}
-    assert less.left_out == {
-        f"revenue_{part}": ("contact_frequency", ["invoices"]) for part in ("90", "180", "365", "ever", "per_invoice_365")
+    assert {name for name, (signal, _) in less.left_out.items() if signal == "contact_frequency"} == {
+        f"revenue_{part}" for part in ("90", "180", "365", "ever", "per_invoice_365")
     }
+    assert all(missing == ["invoices"] for _, missing in less.left_out.values())
     assert_equal(everything.frame[less.frame.columns], less.frame)
 
 
@@ -78,9 +79,17 @@ def test_a_column_without_its_further_table_is_left_out_and_changes_nothing_else
     assert_equal(everything.frame[less.frame.columns], less.frame)
 
 
-def test_no_more_than_75_columns_and_all_are_floats():
+def test_with_contacts_alone_every_other_signal_says_what_it_lacks():
+    less = made(*(name for name in TABLES if name not in ("interactions", "clients")))
+    with_contacts = {name for name, signal in SIGNALS.items() if signal.tables == ("interactions",)}
+    assert {signal.name for signal in less.signals} == with_contacts
+    assert all(less.unavailable[name] for name in set(SIGNALS) - with_contacts)
+    assert_equal(made().frame[less.frame.columns], less.frame)
+
+
+def test_no_more_than_180_columns_and_all_are_floats():
     frame = made().frame.drop(columns=["client_id", "as_of"])
-    assert len(frame.columns) <= 75
+    assert len(frame.columns) <= 180
     assert set(frame.dtypes.astype(str)) == {"float64"}
 
 
@@ -93,7 +102,10 @@ def test_columns_that_the_documents_give_a_direction_have_words_for_it():
 
 SMOOTHED = {
     *("contact_change_30", "contact_change_90", "silence_rank", "demand_spike_30", "demand_spike_90", "demands_after_quiet"),
-    *("criticism_spike_90", "criticism_trickle", "off_hours_spike_90", "price_talk_rise_90"),
+    *("criticism_spike_90", "criticism_trickle", "off_hours_spike_90", "price_talk_rise_90", "tone_fall_90", "scope_request_spike_90"),
+    *("change_spike_90", "intake_score", "contribution_margin_fall_180", "crowding_out_90", "opportunity_cost_per_hour_365"),
+    *("nps_fall_365", "csat_fall_365", "alike_dissatisfaction_730", "alike_margin_gap_730", "client_reply_rise_90", "our_reply_rise_90"),
+    *("our_initiative_change_90", "our_reply_lag_ratio_90", "client_broken_spike_90"),
 }
 
 
@@ -208,6 +220,19 @@ def test_a_bad_measure_is_named(signal: Signal, found: str):
         features(tables_of(a_history()), pd.DataFrame({"client_id": ["a"], "as_of": [AS_OFS[0]]}), OFFICE, [signal])
 
 
+def test_a_column_of_peers_whose_table_is_missing_is_left_out():
+    measures = [*window("bills", "invoices", every_row, 30), Peer("all_bills", of="bills_30")]
+    signal = replace(
+        PLAIN,
+        also=("invoices",),
+        measures=lambda _: [*window("n", "interactions", every_row, 30), *measures],
+        columns=(*PLAIN.columns, Column("all_bills", "all_bills", "count", "everyone's bills", 0)),
+    )
+    tables = {name: table for name, table in tables_of(a_history()).items() if name != "invoices"}
+    found = features(tables, pd.DataFrame({"client_id": ["a"], "as_of": [AS_OFS[0]]}), OFFICE, [signal])
+    assert found.left_out == {"all_bills": ("plain", ["invoices"])}
+
+
 def test_a_table_without_clocks_is_named():
     bare = {"interactions": tables_of(a_history())["interactions"].drop_columns(["known"])}
     with pytest.raises(UserError, match="no column known"):
@@ -230,7 +255,7 @@ def test_nothing_is_said_where_a_value_is_unknown():
 
 PLANTED = """
 from features.contract import Column, Signal
-from features.measures import every_row, window
+from features.measures import Peer, every_row, window
 
 SIGNAL = Signal(
     {name!r}, "Planted", ("B1",), ("interactions",), lambda _: window("n", "interactions", every_row, 7),

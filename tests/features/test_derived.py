@@ -21,9 +21,16 @@ VALUES = {
     "neighbours": every_row,
     "neighbour_endings": lambda rows: rows.ended_by == "client",
     "industry_moves": lambda rows: rows.value_milli,
+    "running_agreements": lambda rows: rows.monthly_value,
     "strategic_agreements": lambda rows: rows.weight_milli * rows.monthly_value.fill_null(0),
 }
-UNTIL = {"neighbours": ("until_on",), "neighbour_endings": ("until_on",), "strategic_agreements": ("ends_on",)}
+UNTIL = {
+    "neighbours": ("until_on",),
+    "neighbour_endings": ("until_on",),
+    "running_agreements": ("ends_on",),
+    "strategic_agreements": ("ends_on",),
+}
+SINCE = {"running_agreements": "starts_on", "strategic_agreements": "starts_on"}
 
 
 def probe(table: str) -> Signal:
@@ -33,7 +40,7 @@ def probe(table: str) -> Signal:
     def measures(_):
         return [
             *window("in_90", table, own, 90),
-            state("now", table, own, until=UNTIL.get(table, ())),
+            state("now", table, own, since=SINCE.get(table, "day"), until=UNTIL.get(table, ())),
             first_day("first", table),
             last_day("last", table),
         ]
@@ -64,12 +71,13 @@ def test_a_reply_tells_how_long_it_took():
     found = columns_of(
         probe("replies"),
         interactions="""
-        id  ago  at     reply_to
-        m1  20   09:00  -
-        r1  20   11:30  m1
-        m2  10   16:00  -
-        r2  8    08:00  m2
-        r3  5    08:00  nobody
+        id  ago  at     reply_to  direction
+        m1  20   09:00  -         inbound
+        r1  20   11:30  m1        outbound
+        m2  10   16:00  -         inbound
+        m3  9    16:00  m2        inbound
+        r2  8    08:00  m2        outbound
+        r3  5    08:00  nobody    outbound
         """,
     )
     assert found["replies_90"] == 150 + (16 + 24) * 60
@@ -78,12 +86,13 @@ def test_a_reply_tells_how_long_it_took():
 
 def test_a_message_is_answered_once_however_many_replies_it_has_and_only_once_one_is_known():
     drawing = """
-    id  ago  known  superseded  reply_to
-    m1  40   40     -           -
-    r1  39   39     20          m1
-    r1  39   20     10          m9
-    r2  38   12     -           m1
-    m2  30   30     -           -
+    id  ago  known  superseded  reply_to  direction
+    m1  40   40     -           -         inbound
+    m2  40   40     -           m1        inbound
+    r1  39   39     20          m1        outbound
+    r1  39   20     10          m9        outbound
+    r2  38   12     -           m1        outbound
+    m3  30   30     -           -         inbound
     """
     seen = [
         columns_of(probe("answered"), as_of=19_905 - ago, interactions=_moved(drawing, ago))["answered_now"]
@@ -134,3 +143,19 @@ def test_a_service_weighs_what_it_weighed_then():
         """,
     )
     assert found["strategic_agreements_now"] == 200 * 1_000 + 500 * 500
+
+
+def test_an_agreement_runs_from_its_start_to_its_end_unless_it_renews():
+    found = columns_of(
+        probe("running_agreements"),
+        agreements="""
+        monthly_value  ago  starts_ago  ends_ago  renews
+        1              300  -           -         -
+        2              300  100         1         no
+        4              300  100         0         no
+        8              300  100         1         yes
+        16             300  0           -         no
+        32             300  1           -         -
+        """,
+    )
+    assert found["running_agreements_now"] == 100 * (1 + 4 + 8 + 32)

@@ -1,0 +1,163 @@
+"""Effort against value (A3, A5, D2, D4, E1): hours and cost to serve against revenue, what other clients lose, what an hour forgoes.
+
+The contribution margin is revenue less cost to serve, over the larger of the two: the ordinary margin as long as revenue covers the cost,
+below that the share of the cost that nothing covers. So it stays within −100 % and 100 %, and effort for no revenue at all, the worst
+case, is −100 % rather than unknown; the cost's share of revenue is 100 % less it. A net credit counts as no revenue.
+
+Cost is that of the time entries. An entry without one, or in another currency, is valued by its minutes at what a minute cost the whole
+portfolio in the last 365 days, lest a client look cheap because nobody wrote its cost down; where no entry has a cost, cost is unknown.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from features.contract import Business, Column, Signal, View
+from features.measures import Floats, Measure, Peer, state, window
+from features.ratios import share, shrunk
+
+PRIOR_DAYS = 90  # of the client's usual, counted with the last 180 days: one large invoice is no trend
+PRIOR_MINUTES = 8 * 60  # a working day at the portfolio's contribution: five minutes make no hourly rate
+PRIOR_OWNER_MINUTES = 5 * 8 * 60  # a working week, shared out as before
+
+
+def measures(business: Business) -> list[Measure]:
+    """Minutes, cost, minutes without a cost, revenue; everyone's, and those of the clients with the same account owner."""
+
+    def uncosted(rows: Any) -> Any:
+        is_costed = rows.cost.notnull() & (rows.currency.fill_null(business.currency) == business.currency)
+        return is_costed.ifelse(0, rows.duration_minutes)
+
+    return [
+        *window("minutes", "work", lambda rows: rows.duration_minutes, 90, 365),
+        *window("cost", "work", lambda rows: business.money(rows, "cost"), 180, 365, 545),
+        *window("uncosted", "work", uncosted, 180, 365, 545),
+        *window("revenue", "invoices", business.money, 180, 365, 545),
+        state("owner", "clients", lambda rows: rows.account_owner),
+        *(Peer(f"all_{name}", of=f"{name}_365") for name in ("minutes", "cost", "uncosted", "revenue")),
+        *(Peer(f"owner_minutes_{days}", of=f"minutes_{days}", by="owner") for days in (90, 365)),
+    ]
+
+
+def _minute_cost(view: View) -> Floats:
+    """What a minute cost the whole portfolio in the last 365 days, in minor units; NaN where no entry has a cost."""
+    costed = share(view["all_cost"], view["all_minutes"] - view["all_uncosted"])
+    return np.where(view["all_cost"] > 0, costed, np.nan)
+
+
+def _valued(view: View, cost: Floats, uncosted: Floats) -> Floats:
+    """Cost to serve: as recorded, and by the minutes what was not."""
+    estimated = np.where(uncosted > 0, uncosted * _minute_cost(view), 0)
+    return np.where(view["all_cost"] > 0, cost + estimated, np.nan)
+
+
+def _cost(view: View, days: int) -> Floats:
+    return _valued(view, view[f"cost_{days}"], view[f"uncosted_{days}"])
+
+
+def margin(revenue: Floats, cost: Floats) -> Floats:
+    """Contribution over the larger of revenue and cost, −1..1; NaN where there is neither.
+
+    >>> margin(np.array([100.0, 50.0, 0.0, 0.0]), np.array([40.0, 100.0, 30.0, 0.0])).tolist()
+    [0.6, -0.5, -1.0, nan]
+    """
+    revenue, cost = np.maximum(revenue, 0), np.maximum(cost, 0)
+    return share(revenue - cost, np.maximum(revenue, cost))
+
+
+def _margin_fall(view: View) -> Floats:
+    revenue, cost = view["revenue_180"], _cost(view, 180)
+    revenue_before, cost_before = view["revenue_545"] - revenue, _cost(view, 545) - cost
+    prior = PRIOR_DAYS / 365
+    return margin(revenue_before, cost_before) - margin(revenue + prior * revenue_before, cost + prior * cost_before)
+
+
+def _attention_gap(view: View) -> Floats:
+    gap = share(view["minutes_365"], view["all_minutes"]) - share(view["revenue_365"], view["all_revenue"])
+    return np.where((view["minutes_365"] > 0) | (view["revenue_365"] != 0), gap, np.nan)
+
+
+def _crowding_out(view: View) -> Floats:
+    usual = share(view["minutes_365"] - view["minutes_90"], view["owner_minutes_365"] - view["owner_minutes_90"])
+    recent = shrunk(view["minutes_90"], view["owner_minutes_90"], usual, PRIOR_OWNER_MINUTES)
+    return np.where(view["minutes_365"] > 0, recent - usual, 0)
+
+
+def _opportunity_cost(view: View) -> Floats:
+    """A difference, not a ratio: twice a negative contribution would look like twice the value."""
+    minutes, contribution = view["minutes_365"], view["revenue_365"] - _cost(view, 365)
+    typical = share(view["all_revenue"] - _valued(view, view["all_cost"], view["all_uncosted"]), view["all_minutes"])
+    own = shrunk(contribution, minutes, typical, PRIOR_MINUTES)
+    return np.where(minutes > 0, (typical - own) * 60 / 100, np.nan)
+
+
+COLUMNS = (
+    Column("staff_hours_90", lambda view: view["minutes_90"] / 60, "hours", "worked for the client in the last 90 days", 0),
+    Column("staff_hours_365", lambda view: view["minutes_365"] / 60, "hours", "worked for the client in the last 365 days", 0),
+    Column(
+        "contribution_margin_365",
+        lambda view: margin(view["revenue_365"], _cost(view, 365)),
+        "share",
+        "revenue of the last 365 days less the cost to serve, over the larger of the two",
+        None,
+        misfit=-1,
+        raises="The last year's revenue less the client's cost to serve was only {contribution_margin_365:.0%} of the larger of the two.",
+        lowers="The last year's revenue less the client's cost to serve was {contribution_margin_365:.0%} of the larger of the two.",
+    ),
+    Column(
+        "contribution_margin_fall_180",
+        _margin_fall,
+        "share",
+        f"that margin in the 365 days before less that of the last 180, with {PRIOR_DAYS} days of the former counted in",
+        None,
+        misfit=1,
+        yardstick=0,
+        raises="The contribution margin has fallen of late; over the last year it was {contribution_margin_365:.0%}.",
+        lowers="The contribution margin has not fallen of late; over the last year it was {contribution_margin_365:.0%}.",
+    ),
+    Column(
+        "attention_gap_365",
+        _attention_gap,
+        "share",
+        "share of all hours worked in the last 365 days less share of everyone's revenue",
+        None,
+        misfit=1,
+        yardstick=0,
+        raises="The client's share of our working hours exceeds its share of our revenue by {attention_gap_365:.1%} of the whole.",
+        lowers="The client's share of our working hours does not exceed its share of our revenue.",
+    ),
+    Column(
+        "crowding_out_90",
+        _crowding_out,
+        "share",
+        "share of the hours for its account owner's clients in the last 90 days less that in the 275 days before, drawn to the latter",
+        0,
+        misfit=1,
+        yardstick=0,
+        raises="A growing share of its team's time goes to this client: {staff_hours_90:.0f} hours in the last 90 days, "
+        "{staff_hours_365:.0f} in the last year.",
+        lowers="No growing share of its team's time goes to this client: {staff_hours_90:.0f} hours in the last 90 days, "
+        "{staff_hours_365:.0f} in the last year.",
+    ),
+    Column(
+        "opportunity_cost_per_hour_365",
+        _opportunity_cost,
+        "currency/hour",
+        "contribution of the portfolio's average hour in the last 365 days less that of an hour for this client, drawn to the former",
+        None,
+        misfit=1,
+        yardstick=0,
+        raises="The last year's {staff_hours_365:.0f} hours for this client brought less, hour by hour, than those for others.",
+        lowers="The last year's {staff_hours_365:.0f} hours for this client brought no less, hour by hour, than those for others.",
+    ),
+)
+
+SIGNAL = Signal(
+    name="effort_value",
+    title="Effort against value",
+    statements=("A3", "A5", "D2", "D4", "E1"),
+    tables=("work",),
+    also=("invoices", "clients"),
+    measures=measures,
+    columns=COLUMNS,
+)
