@@ -2,7 +2,8 @@
 
 The label stage reads this table; nothing else decides. `decided_on` counts, not `ended_on`: a client that gave notice has left in its mind.
 An ending by anybody but the client is censored, not churn – it says nothing about wanting to leave – and so is a pause. A client that
-leaves inside the gap is dropped: nobody could have acted on the score. Only `churned` and `stayed` are learnt from; all five are counted.
+leaves inside the gap, or had left unbeknown to us, is dropped: nobody could have acted on the score. Only `churned` and `stayed` are learnt
+from; all five are counted.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ class Target:
     """One prediction problem.
 
     by_ending: `ended_by` of an ending decided in the outcome window -> outcome; an `ended_by` that is not listed decides nothing.
-    in_gap: the same for an ending decided in the gap.
+    in_gap: the same for an ending decided in the gap, or before it and not known at as_of.
     silence: the outcome of no qualifying interaction in the whole outcome window, or None where silence says nothing.
     question, outcome: how the report asks it and words a positive.
     """

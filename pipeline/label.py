@@ -35,7 +35,7 @@ from pipeline.label_plots import digest, draw
 from pipeline.snapshot import canonical_tables, read_snapshots
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
-from pipeline.tables import data_version, folder_written_whole, write_json, write_parquet, write_text
+from pipeline.tables import data_version, folder_written_whole, read_parquet, write_json, write_parquet, write_text
 
 SCHEMA = pa.schema([("client_id", pa.string()), ("as_of", pa.date32()), ("label", pa.int8()), ("outcome", pa.string())])
 HORIZONS_SCHEMA = pa.schema(
@@ -106,6 +106,7 @@ def outcomes(rows: pa.Table, validated: Path, source: Source, horizons: Sequence
         given = {"interactions": in_hindsight(tables["interactions"], [*source.business.qualifying])}
         if has_endings:
             given["endings"] = in_hindsight(tables["endings"], ["ended_by"])
+            given["known_endings"] = read_parquet(tables["endings"])
         _judge(codes, rows, given, source, horizons)
     return Outcomes(rows, list(horizons), [*fates, (IMMATURE, IMMATURE)], codes)
 
@@ -144,19 +145,26 @@ def _judge(codes: Codes, rows: pa.Table, given: Mapping[str, pa.Table], source: 
 
 
 def _measures(target: Target, source: Source, *, has_endings: bool) -> list[Measure]:
-    """Running counts of signs of life and of endings by each hand: their differences count any window."""
-    by_hand = [_by(ended_by) for ended_by in target.by_ending.keys() | target.in_gap.keys()] if has_endings else []
-    return [Interval("alive", "interactions", source.business.qualifies), *sorted(by_hand, key=lambda found: found.name)]
+    """Running counts of signs of life and of endings by each hand, in hindsight: their differences count any window. And of endings as they
+    were known, since one decided before the as_of but entered after it is news, too: like one in the gap, it came before anyone could act.
+    """
+    hands = sorted(target.by_ending.keys() | target.in_gap.keys()) if has_endings else []
+    by_hand = [measure for ended_by in hands for measure in (_by(ended_by, "endings"), _by(ended_by, "known_endings"))]
+    return [Interval("alive", "interactions", source.business.qualifies), *by_hand]
 
 
-def _by(ended_by: str) -> Interval:
-    return Interval(ended_by, "endings", lambda rows: rows["ended_by"] == ended_by)
+def _by(ended_by: str, table: str) -> Interval:
+    return Interval(_name(ended_by, table), table, lambda rows: rows["ended_by"] == ended_by)
+
+
+def _name(ended_by: str, table: str) -> str:
+    return ended_by if table == "endings" else f"{ended_by}, known"
 
 
 def _fate(counts: Mapping[str, tuple[Ints, Ints, Ints]], target: Target, shape: tuple[int, int]) -> Codes:
     """Counts before the as_of, the window's beginning and each window's end -> the first fate in `_fates` that holds."""
     has_endings = len(counts) > 1
-    in_gap = [counts[ended_by][1] > counts[ended_by][0] for ended_by in target.in_gap] if has_endings else []
+    in_gap = [counts[ended_by][1] > counts[_name(ended_by, "known_endings")][0] for ended_by in target.in_gap] if has_endings else []
     in_window = [counts[ended_by][2] > counts[ended_by][1][:, None] for ended_by in target.by_ending] if has_endings else []
     silence = [counts["alive"][2] == counts["alive"][1][:, None]] if target.silence else []
     conditions = [np.broadcast_to(flag[:, None], shape) for flag in in_gap] + in_window + silence

@@ -49,6 +49,13 @@ def test_a_contract_ends_in_the_gap_in_the_window_or_after_it(tmp_path, decided,
     assert found == {("a", "2024-03-01"): outcome, ("b", "2024-03-01"): ("stayed", 0)}
 
 
+@pytest.mark.parametrize(("recorded", "outcome"), [("2024-03-01", ("left_in_gap", None)), ("2024-09-01", ("left_in_gap", None))])
+def test_who_had_left_unbeknown_to_us_did_not_stay(tmp_path, recorded, outcome):
+    canonical("interactions", "client_id on kind\n a 2023-01-01 order\n b 2023-01-01 order", tmp_path)
+    canonical("endings", f"client_id on recorded ended_by\n a 2024-02-27 {recorded} client", tmp_path)
+    assert outcomes(tmp_path, source_of("contractual", "2024-12-31"), "2024-03-01")["a", "2024-03-01"] == outcome
+
+
 @pytest.mark.parametrize("ended_by", ["us", "mutual", "closed_down", "paused"])
 def test_an_ending_that_is_not_the_clients_is_censored(tmp_path, ended_by):
     contracts(tmp_path, "2024-04-01", ended_by)
