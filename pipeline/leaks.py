@@ -4,7 +4,7 @@ The rules are those of models/leakage.py: a column too good to be true stops tra
 are checked where they are made (models/backtest.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rich.markup import escape
 from models import leakage
 from models.backtest import TEST, Backtest
 from models.fitting import Columns, Snapshots
+from pipeline.reasons import declared_columns
 from pipeline.source import Source
 from pipeline.tables import read_parquet
 
@@ -26,7 +27,7 @@ def before(rows: Snapshots, columns: Columns, source: Source) -> leakage.Screen:
     """Every column by itself. Raises UserError for one that is too good to be true and not trusted, or a row that stands twice."""
     leakage.check_rows(rows)
     screened = leakage.screen(rows, columns, source.settings.time.calendar)
-    leakage.check_suspects(screened.suspects(), source.settings.train.trusted_columns, columns.names)
+    _check(screened.suspects(), columns, source)
     return screened
 
 
@@ -36,7 +37,7 @@ def after(
     """What stands in training.json. Raises UserError for a column that carries the trees, ranks well alone and is not trusted."""
     shares = leakage.gain_shares(found.shipped.texts, columns.names)
     suspects = screened.suspects() | leakage.gain_suspects(shares, screened)
-    leakage.check_suspects(suspects, source.settings.train.trusted_columns, columns.names)
+    _check(suspects, columns, source)
     predicts = _tested(found)
     learns = source.settings.time.calendar.purged(np.unique(rows.as_of).tolist(), predicts[0])
     twins = leakage.duplicates(rows, learns, predicts)
@@ -44,6 +45,11 @@ def after(
         first = escape(" and ".join(map(repr, twins[0])))
         tell(f"note: {len(twins)} pairs of ids, learnt from and tested, have one and the same history: is {first} one client?")
     return _facts(screened, shares, suspects, n_twins=len(twins), predictions=found.predictions)
+
+
+def _check(suspects: Mapping[str, str], columns: Columns, source: Source) -> None:
+    """A trusted column may be one that this source leaves empty, and so no model uses."""
+    leakage.check_suspects(suspects, source.settings.train.trusted_columns, [*columns.names, *declared_columns()])
 
 
 def _tested(found: Backtest) -> list[int]:

@@ -46,7 +46,8 @@ class Trained:
 
 
 def training_rows(output: Path, target: str) -> tuple[Snapshots, Columns]:
-    """The eligible snapshots with a known label and their features, sorted by as_of and client; and the columns a model may use.
+    """The eligible snapshots with a known label and their features, sorted by as_of and client; and the columns a model uses: those that
+    tell clients apart.
 
     Raises NotEnoughHistory if no label is known, UserError if features and snapshots do not belong together.
     """
@@ -71,7 +72,7 @@ def training_rows(output: Path, target: str) -> tuple[Snapshots, Columns]:
             cure="run `make train`: the stages are of different runs",
         )
     rows = rows.sort_values(["as_of", "client_id"], kind="stable", ignore_index=True)
-    columns = declared_columns(output, target)
+    columns = varying(declared_columns(output, target), rows)
     as_of = np.array([to_day(on) for on in rows["as_of"]], np.int64)
     at_horizons = labels_at_horizons(output, rows[KEYS])
     label, client = rows["label"].to_numpy(np.float64), rows["client_id"].to_numpy(object)
@@ -91,6 +92,17 @@ def declared_columns(output: Path, target: str) -> Columns:
     """Name -> signal and name -> direction of risk for this target, as featurize wrote them down."""
     declared = read_json(output / "featurize" / "columns.json")["columns"]
     return Columns({column["name"]: column["signal"] for column in declared}, {column["name"]: column[target] for column in declared})
+
+
+def varying(columns: Columns, rows: pd.DataFrame) -> Columns:
+    """The columns with at least two known values among the rows; those read by name stay in any case.
+
+    Sources record some signs and not others: a column that is 0 or unknown for everybody tells nobody apart, and where it is unknown only
+    repeats, signal by signal, who had no contact at all.
+    """
+    read_by_name = {RECENCY_COLUMN, *RFM_COLUMNS}
+    chosen = [name for name in columns.names if name in read_by_name or rows[name].nunique(dropna=True) > 1]
+    return Columns({name: columns.signals[name] for name in chosen}, {name: columns.signs[name] for name in chosen})
 
 
 def yardsticks(columns: Columns) -> Yardsticks:

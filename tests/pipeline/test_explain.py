@@ -14,7 +14,7 @@ from pipeline.explain import Explanation
 from pipeline.source import Source
 from pipeline.tables import write_parquet
 
-SIGNALS = ["contact_frequency", "criticism", "off_hours", "reporting_demand"]
+SIGNALS = ["contact_frequency", "criticism", "first_meeting", "off_hours"]  # by what the small business's records tell clients apart
 
 
 def explained(source: Source) -> Explanation:

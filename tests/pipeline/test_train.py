@@ -38,6 +38,19 @@ def test_it_learns_from_the_eligible_with_known_outcomes_and_no_others(small):
     assert rows.as_of.tolist() == sorted(rows.as_of)
 
 
+def test_a_column_that_tells_nobody_apart_is_left_out_and_one_read_by_name_is_not(small):
+    path = small.source.output / "featurize" / "features.parquet"
+    table = pq.read_table(path)
+    alike = {"criticism_90": [3.0, None], "criticism_365": [3.0, 4.0], "tenure_days": [3.0, 3.0]}
+    for name, values in alike.items():
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(place), pa.array([values[row % 2] for row in range(table.num_rows)], pa.float64()))
+    write_parquet(path, table)
+    rows, columns = train.training_rows(small.source.output, "churn")
+    assert {name for name in alike if name in columns.names} == {"criticism_365", "tenure_days"}
+    assert list(rows.features.columns) == columns.names
+
+
 def test_ids_come_through_exactly(small):
     rows, _ = train.training_rows(small.source.output, "churn")
     assert {"00123", "1e5", "NA", "-7", "two\nlines", "שלום בעם"} <= set(rows.client)
