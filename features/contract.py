@@ -228,7 +228,7 @@ def features(
     asked, number = snapshots[["client_id", "as_of"]].iloc[in_order].reset_index(drop=True), number[in_order]
     looks = sorted(set(asked["as_of"]))
     place = pd.Index(looks).get_indexer(asked["as_of"])
-    values = np.empty((len(asked), len(columns)))
+    values = np.empty((len(asked), len(columns)), order="F")
     done = 0
     for part in batches(tables, looks, measures, clients=clients, batch_clients=batch_clients, threads=threads) if looks else ():
         rows = slice(*np.searchsorted(number, [done, done + len(part.clients)]))
@@ -236,10 +236,11 @@ def features(
         for column_number, (signal_name, column) in enumerate(columns):
             values[rows, column_number] = column.of(views[signal_name])[number[rows] - done, place[rows]]
         done += len(part.clients)
+        del part, views
     infinite = [column.name for at, (_, column) in enumerate(columns) if np.isinf(values[:, at]).any()]
     if infinite:
         raise UserError("features", found=f"infinite values of {infinite[0]}", wanted="numbers, or NaN", cure="guard its division by zero")
-    frame = pd.concat([asked, pd.DataFrame(values, columns=[column.name for _, column in columns])], axis=1)
+    frame = pd.concat([asked, pd.DataFrame(values, columns=[column.name for _, column in columns], copy=False)], axis=1)
     return Features(frame, columns, available, unavailable, left_out)
 
 

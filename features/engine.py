@@ -106,6 +106,7 @@ def batches(
             for peer in peers:
                 part.values[peer.name] = totals[peer.name].of(_groups(part.values, peer, (len(part.clients), len(looks))))
             yield Measured(part.clients, looks, {name: part.values[name] for m in measures for name in names_of(m)})
+            del part
 
 
 def _measured(store: "Store", looks: AsOfs, measures: Sequence[Measure], clients: pa.Array, batch_clients: int) -> Iterator[Measured]:
@@ -117,6 +118,7 @@ def _measured(store: "Store", looks: AsOfs, measures: Sequence[Measure], clients
         for query in queries:
             values |= query.measured(some, looks)
         yield Measured(some, looks, values)
+        del values
 
 
 def names_of(declared: Measure) -> tuple[str, ...]:

@@ -105,7 +105,8 @@ SMOOTHED = {
     *("criticism_spike_90", "criticism_trickle", "off_hours_spike_90", "price_talk_rise_90", "tone_fall_90", "scope_request_spike_90"),
     *("change_spike_90", "intake_score", "contribution_margin_fall_180", "crowding_out_90", "opportunity_cost_per_hour_365"),
     *("nps_fall_365", "csat_fall_365", "alike_dissatisfaction_730", "alike_margin_gap_730", "client_reply_rise_90", "our_reply_rise_90"),
-    *("our_initiative_change_90", "our_reply_lag_ratio_90", "client_broken_spike_90"),
+    *("our_initiative_change_90", "our_reply_lag_ratio_90", "client_broken_spike_90", "industry_left_ratio_180"),
+    "deliverables_change_90",
 }
 
 
