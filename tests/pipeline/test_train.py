@@ -44,7 +44,9 @@ def test_a_column_that_tells_nobody_apart_is_left_out_and_one_read_by_name_is_no
     alike = {"criticism_90": [3.0, None], "criticism_365": [3.0, 4.0], "tenure_days": [3.0, 3.0]}
     for name, values in alike.items():
         place = table.schema.get_field_index(name)
-        table = table.set_column(place, table.schema.field(place), pa.array([values[row % 2] for row in range(table.num_rows)], pa.float64()))
+        table = table.set_column(
+            place, table.schema.field(place), pa.array([values[row % 2] for row in range(table.num_rows)], pa.float64())
+        )
     write_parquet(path, table)
     rows, columns = train.training_rows(small.source.output, "churn")
     assert {name for name in alike if name in columns.names} == {"criticism_365", "tenure_days"}

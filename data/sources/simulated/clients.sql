@@ -7,5 +7,7 @@ SELECT
   industry,
   country,
   client_since AS started_on,
+  referrer AS referred_by,
+  owner AS account_owner,
   created_at AS recorded_at
 FROM accounts
