@@ -77,9 +77,10 @@ check: $(READY)  ## format, lint, types: what CI runs
 format: $(READY)  ## mends what check would find and can be mended
 	@ruff format . && ruff check --fix .
 
-bench: $(READY)  ## speed and memory, each beside its yardstick in one run (about 20 minutes); into the README
+bench: $(READY)  ## speed and memory, each beside its yardstick in one run (about 25 minutes); into the README
 	@mkdir -p .figures
 	@python tests/benchmarks/feature_engine.py --json .figures/feature_engine.json
+	@python tests/benchmarks/all_signals.py --json .figures/all_signals.json
 	@python tests/benchmarks/ingest_load.py --json .figures/ingest_load.json
 	@python tests/benchmarks/training_load.py --json .figures/training_load.json
 	@python tests/benchmarks/readme.py

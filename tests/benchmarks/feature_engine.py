@@ -3,17 +3,14 @@
     python tests/benchmarks/feature_engine.py                     # 1 M and 10 M events: the linear check; 24 monthly as_ofs
     python tests/benchmarks/feature_engine.py --events 200000     # one size
 
-Each part runs in a process of its own. CPU seconds (user + system, all threads) are the figure: wall time depends on who else computes.
-"Reading" is a scan of the very columns that the measures use. Targets at 10 M: at most 20 CPU s beyond reading, under 4 GiB.
+Each part runs in a process of its own (processes.py); CPU seconds are the figure. "Reading" is a scan of the very columns that the measures
+use. Targets at 10 M: at most 20 CPU s beyond reading, under 4 GiB.
 """
 
 import argparse
 import json
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from features.off_hours import MINUTE_US
 
 sys.path.append(str(Path(__file__).parents[1]))  # run as a script, it finds what lies beside it
 from benchmarks.events import AS_OFS, write_events
+from benchmarks.processes import in_own_process, own_cost
 
 WINDOWS = (14, 30, 60, 90, 180, 365)
 USED = ("client_id", "channel", "kind", "direction", "duration_minutes", "day", "known", "superseded", "local_us")
@@ -120,30 +118,11 @@ def equal_values(path: Path) -> None:
                 raise SystemExit(f"engine and pandas differ at as_of {as_of}, window {w}")
 
 
-def in_own_process(part: str, path: Path) -> dict[str, Any]:
-    """{cpu_s, wall_s, peak_gib, values} of one part."""
-    began = time.perf_counter()
-    done = subprocess.run([sys.executable, __file__, "--part", part, str(path)], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found | {"wall_s": round(time.perf_counter() - began, 2)}
-
-
-def run_part(part: str, path: Path) -> None:
-    """One part, within its own process: prints its figures. Imports are not counted."""
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    values = PARTS[part](path)
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(json.dumps({"cpu_s": round(cpu_s, 2), "peak_gib": round(after.ru_maxrss / 2**20, 2), "values": values}))
-
-
 def measured(n_events: int, folder: Path, *, with_pandas: bool) -> dict[str, Any]:
     """All parts at one size; stops if engine and pandas differ in any column's total at any as_of."""
     path = folder / f"events-{n_events}.parquet"
     write_events(path, n_events, max(n_events // 200, 10))
-    found = {part: in_own_process(part, path) for part in PARTS if with_pandas or part != "pandas"}
+    found = {part: in_own_process(__file__, part, str(path)) for part in PARTS if with_pandas or part != "pandas"}
     if with_pandas and json.loads(found["engine"]["values"]) != json.loads(found["pandas"]["values"]):
         raise SystemExit(f"engine and pandas differ at {n_events:,} events")
     path.unlink()
@@ -189,7 +168,8 @@ def main() -> None:
     parser.add_argument("--part", nargs=2, metavar=("PART", "FILE"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.part:
-        return run_part(asked.part[0], Path(asked.part[1]))
+        part, file = asked.part
+        return own_cost(lambda: PARTS[part](Path(file)))
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder) / "small.parquet"
         write_events(small, 20_000, 100)

@@ -23,6 +23,7 @@ MODELS = {
     "rich": "the same with own rhythm and lifetime totals",
     "plain": "logistic regression on recency and counts",
     "rfm": "windowed RFM, logistic regression",
+    "five": "clientfit on its first five signals alone",
     "recency": "recency rule",
 }
 
@@ -151,7 +152,11 @@ def tuning(found: dict[str, Any]) -> list[str]:
 
 
 def load(
-    engine: list[dict[str, Any]] | None, ingest: dict[str, Any] | None, permuted: dict[str, Any] | None, training: dict[str, Any] | None
+    engine: list[dict[str, Any]] | None,
+    signals: dict[str, Any] | None,
+    ingest: dict[str, Any] | None,
+    permuted: dict[str, Any] | None,
+    training: dict[str, Any] | None,
 ) -> list[str]:
     """Speed, memory and the check against chance."""
     lines = [] if engine else kept("- feature engine")
@@ -166,6 +171,7 @@ def load(
             f"- feature engine, {row['n_events']:,} events, 24 as_ofs, 60 interval columns: {beyond:.1f} CPU s beyond reading, "
             f"peak {row['engine']['peak_gib']:.2f} GiB{pandas}"
         )
+    lines += all_signals(signals) if signals else kept("- all signals")
     lines += [] if ingest else kept("- 10,000,000 raw rows")
     if ingest:
         stages = ", ".join(
@@ -186,6 +192,22 @@ def load(
     return [*lines, ""]
 
 
+def all_signals(found: dict[str, Any]) -> list[str]:
+    """All signals together at each size, growth, and each alone."""
+    lines, sizes = [], found["sizes"]
+    for row in sizes:
+        beyond = row["all"]["cpu_s"] - sum(row["reading_cpu_s"].values())
+        lines.append(
+            f"- all signals, {row['n_events']:,} events in {len(row['n_rows'])} tables, {row['n_snapshots']:,} snapshots × "
+            f"{row['n_columns']} columns of {row['n_signals']} signals: {beyond:.0f} CPU s beyond reading, {row['all']['wall_s']:.0f} s, "
+            f"peak {row['all']['peak_gib']:.2f} GiB"
+        )
+    grown = f"{found['growth']} times linear from {sizes[0]['n_events']:,} events on; " if found["growth"] else ""
+    each = sorted(sizes[-1]["signals"].items(), key=lambda pair: -pair[1]["beyond_cpu_s"])
+    costs = ", ".join(f"{name} {own['beyond_cpu_s']:.1f}" for name, own in each)
+    return [*lines, f"- all signals: {grown}each alone at {sizes[-1]['n_events']:,} events, CPU s beyond reading its tables: {costs}"]
+
+
 def kept(beginning: str) -> list[str]:
     """The README's lines that begin so."""
     return [line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith(beginning)]
@@ -202,7 +224,7 @@ def table() -> str:
     lines += portfolio(found) if (found := read("simulated")) else []
     for name, told in (("size_curve", sizes), ("horizon_chain", horizons), ("tuning", tuning)):
         lines += told(found) if (found := read(name)) else []
-    lines += load(read("feature_engine"), read("ingest_load"), read("permuted_labels"), read("training_load"))
+    lines += load(read("feature_engine"), read("all_signals"), read("ingest_load"), read("permuted_labels"), read("training_load"))
     return "\n".join(lines).strip()
 
 

@@ -43,6 +43,7 @@ from benchmarks.strong_baseline import Question
 
 MEASURES = {"auc": "AUC", "average_precision": "average precision", "brier": "Brier (less is better)"}
 RESAMPLES = 2_000
+FIRST_FIVE = ("billing_friction", "contact_frequency", "criticism", "off_hours", "reporting_demand")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,12 +107,18 @@ def prepared(source: Source, output: Path) -> tuple[Snapshots, Columns]:
     return training_rows(output, "churn")
 
 
-def ours(source: Source, output: Path) -> "tuple[Backtest, pd.DataFrame]":
-    """The pipeline from snapshots to the out-of-time predictions, and those of the test fold by client."""
-    rows, columns = prepared(source, output)
+def trained(source: Source, rows: Snapshots, columns: Columns) -> "tuple[Backtest, pd.DataFrame]":
+    """The backtest, and its test fold by client."""
     done = train(rows, columns, target="churn", source=source, tell=lambda _: None).backtest
     test = done.predictions[done.predictions["fold"] == TEST]
     return done, test.set_index("client_id").sort_index()
+
+
+def first_five(rows: Snapshots, columns: Columns) -> tuple[Snapshots, Columns]:
+    """The rows with the columns of the signals that these sources were made for: whether the others, with little to tell here, do harm."""
+    names = [name for name in columns.names if columns.signals[name] in FIRST_FIVE]
+    some = Columns({name: columns.signals[name] for name in names}, {name: columns.signs[name] for name in names})
+    return dataclasses.replace(rows, features=rows.features[names]), some
 
 
 def compared(name: str, output: Path) -> dict[str, Any]:
@@ -119,11 +126,13 @@ def compared(name: str, output: Path) -> dict[str, Any]:
     case, source = CASES[name], load_source(name)
     ingest(source, output / "ingest")
     validate(source, output / "ingest", output / "validate")
-    done, test = ours(asked_of(source, case, first_event_day(output / "validate")), output)
+    asked = asked_of(source, case, first_event_day(output / "validate"))
+    rows, columns = prepared(asked, output)
+    done, test = trained(asked, rows, columns)
     contacts = contacts_of(output / "validate", source)
     predictions = {"clientfit": test["probability"]}
     predictions |= {yardstick: getattr(strong_baseline, yardstick)(contacts, case.question) for yardstick in case.yardsticks}
-    predictions |= {"recency": test["recency_probability"]}
+    predictions |= {"five": trained(asked, *first_five(rows, columns))[1]["probability"], "recency": test["recency_probability"]}
     clients = strong_baseline.population(contacts, case.question.as_of, case.history_days)
     label = strong_baseline.silent(contacts, clients, case.question.as_of, case.horizon_days)
     _check_population(case, test, clients, label)

@@ -1,7 +1,7 @@
-"""A seed and a number of clients -> a simulated portfolio taken to labelled feature rows: what benchmarks learn from.
+"""A seed, a number of clients and the name of a world -> a simulated portfolio taken to labelled feature rows: what benchmarks learn from.
 
-The default portfolio's own source, with another seed and another number of clients. Seed 18 is the default portfolio's and was looked at
-while the world was made; benchmarks take others (FRESH_SEEDS).
+The default portfolio's own source, with another seed, number of clients or world. Seeds 18 (the default portfolio's), 1 and 2 were looked
+at while the world was made; benchmarks take others (FRESH_SEEDS).
 """
 
 import contextlib
@@ -10,17 +10,25 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
 
 from models.fitting import Columns, Snapshots
 from pipeline import featurize, ingest, label, snapshot, validate
+from pipeline.settings import checked
 from pipeline.simulate import ensure_exports
 from pipeline.source import Source, load_source
 from pipeline.tables import write_json, write_parquet
 from pipeline.train import training_rows
+from pipeline.world.ceiling import leaving_probability
+from pipeline.world.settings import Simulate
 
 PROJECT = Path(__file__).parents[2]
-FRESH_SEEDS = (103, 104, 105)  # none of them was used while the world was written or a model was chosen
+FRESH_SEEDS = (211, 212, 213)  # none of them was used while the world was written or a model was chosen
 
 
 @dataclass(frozen=True)
@@ -31,25 +39,46 @@ class World:
     rows: Snapshots
     columns: Columns
 
+    @property
+    def settings(self) -> Simulate:
+        """The `simulate:` block."""
+        found: Simulate = checked(Simulate, self.source.spec.simulate, "source.yaml (simulate)")
+        return found
+
+    def ceiling(self, as_ofs: list[date], n_paths: int = 200) -> pd.DataFrame:
+        """client_id, as_of, probability: the true one of leaving at the main horizon, which no model can beat."""
+        time = self.source.settings.time
+        return leaving_probability(self.settings, as_ofs, gap_days=time.gap_days, horizon_days=time.horizon_days, n_paths=n_paths)
+
 
 @contextlib.contextmanager
-def portfolio(seed: int, n_clients: int) -> Iterator[World]:
-    """The world of `seed`, made in a temporary project folder (which is the working folder inside the block)."""
+def portfolio(seed: int, n_clients: int, world: str = "ordinary", *, time: dict[str, Any] | None = None) -> Iterator[World]:
+    """The portfolio of `seed`, made in a temporary project folder (which is the working folder inside the block).
+
+    time: knobs of params.yaml's `time:` to set otherwise.
+    """
     with tempfile.TemporaryDirectory(prefix="clientfit-world-") as place, contextlib.chdir(place):
-        yield made(Path(place), seed, n_clients)
+        yield made(Path(place), seed, n_clients, world, time=time)
 
 
-def made(root: Path, seed: int, n_clients: int) -> World:
-    """The stages from simulate to featurize in `root`, which must be the working folder."""
+def source_of(root: Path, seed: int, n_clients: int, world: str = "ordinary", *, time: dict[str, Any] | None = None) -> Source:
+    """The default portfolio's source with other settings, in the project folder `root`, which must be the working folder."""
     folder = root / "data" / "sources" / "simulated"
     shutil.copytree(PROJECT / "data" / "sources" / "simulated", folder)
     shutil.copy(PROJECT / "params.yaml", root)
-    text = (folder / "source.yaml").read_text(encoding="utf-8")
-    text, n_seeds = re.subn(r"(?m)^  seed: \d+", f"  seed: {seed}", text)
-    text, n_sizes = re.subn(r"(?m)^  clients: \d+", f"  clients: {n_clients}", text)
-    assert (n_seeds, n_sizes) == (1, 1), "the default portfolio's source.yaml has changed its shape"
+    text, counts = (folder / "source.yaml").read_text(encoding="utf-8"), []
+    for name, value in (("seed", seed), ("clients", n_clients), ("world", world)):
+        text, count = re.subn(rf"(?m)^  {name}: \w+", f"  {name}: {value}", text)
+        counts.append(count)
+    assert counts == [1, 1, 1], "the default portfolio's source.yaml has changed its shape"
+    text += yaml.safe_dump({"params": {"time": time}}) if time else ""
     (folder / "source.yaml").write_text(text, encoding="utf-8")
-    source = load_source("simulated")
+    return load_source("simulated")
+
+
+def made(root: Path, seed: int, n_clients: int, world: str = "ordinary", *, time: dict[str, Any] | None = None) -> World:
+    """The stages from simulate to featurize in `root`, which must be the working folder."""
+    source = source_of(root, seed, n_clients, world, time=time)
     ensure_exports(source)
     output = source.output
     ingest.ingest(source, output / "ingest")
