@@ -25,7 +25,7 @@ export MPLBACKEND := Agg
 
 READY := .venv/.ready
 
-.PHONY: help setup train score explain status test nightly check format lock bench figures curves clean
+.PHONY: help setup train score explain status test nightly check format lock bench figures evaluate curves clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,11 @@ figures: $(READY)  ## the README's figures: real data (../shared/data, else left
 	@python tests/benchmarks/real_data.py helpdesk --json .figures/helpdesk.json
 	@python tests/benchmarks/permuted_labels.py simulated --json .figures/permuted_labels.json
 	@cp data/simulated/evaluate/churn/metrics.json .figures/simulated.json
+	@python tests/benchmarks/readme.py
+
+evaluate: $(READY)  ## worlds of known truth: how near models come, causes found, what each signal adds (about 90 minutes); into the README
+	@mkdir -p .figures
+	@python tests/benchmarks/known_truth.py --json .figures/known_truth.json
 	@python tests/benchmarks/readme.py
 
 curves: $(READY)  ## the README's curves by size, horizon and tuning, on simulated portfolios (about 50 minutes)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-WorldName = Literal["ordinary", "stable", "crisis", "own_lateness", "faint", "null"]
+WorldName = Literal["ordinary", "stable", "crisis", "own_lateness", "faint", "chance"]
 
 BLOCK_CLIENTS = 2_000  # made at a time, with random numbers of their own: memory does not grow with the portfolio
 EARLIER_WEEKS = 60  # lived before the exports begin, so that the first exported week is one among others
@@ -136,7 +136,7 @@ WORLDS: MappingProxyType[str, Laws] = MappingProxyType(
             strain_starts=2.2,
         ),
         "faint": replace(ORDINARY, base_hazard=0.085, weight_scale=0.12),
-        "null": replace(
+        "chance": replace(
             ORDINARY,
             base_hazard=0.1,
             frailty=0,

@@ -46,8 +46,8 @@ AS_OFS = [date(2023, 6, 1), date(2023, 12, 1), date(2024, 6, 1), date(2024, 12, 
 
 
 def test_in_the_null_world_every_probability_is_the_closed_form():
-    found = leaving_probability(settings(200, "null"), AS_OFS[:3], gap_days=GAP, horizon_days=HORIZON)
-    laws = WORLDS["null"]
+    found = leaving_probability(settings(200, "chance"), AS_OFS[:3], gap_days=GAP, horizon_days=HORIZON)
+    laws = WORLDS["chance"]
     total = laws.base_hazard + laws.let_go_base + laws.mutual + laws.closed_down + laws.paused  # a year of 52 weeks
     goes = -np.expm1(-total * HORIZON / 364)
     leaves = laws.base_hazard / total * goes

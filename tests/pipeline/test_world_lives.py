@@ -76,7 +76,7 @@ def test_in_a_crisis_of_the_third_year_the_industrys_clients_leave():
 
 
 def test_in_the_null_world_leaving_and_letting_go_hang_on_nothing():
-    lives = lived(settings(500, "null"), 0, 500)
+    lives = lived(settings(500, "chance"), 0, 500)
     for hand in range(5):
         assert np.ptp(lives.rates[:, hand]) < 1e-9
     assert lives.rates[0, 0, 0] == pytest.approx(0.1 / 52, rel=1e-5)
