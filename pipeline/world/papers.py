@@ -122,21 +122,11 @@ def _goals(weeks: Weeks, random: np.random.Generator) -> pd.DataFrame:
             starts.append(lives.first_day + 7 * (int(week) + int(after[0])) if len(after) else lives.end_day)
         rows.append((client, starts[-1], -1))
     found = pd.DataFrame(rows, columns=["client", "promised", "done"])
-    found = found[found.promised < lives.end_day]
-    planned = found.promised + random.integers(150, 500, len(found))
-    due = np.where(found.done >= 0, np.maximum(found.done + random.integers(-40, 30, len(found)), found.promised + 30), planned)
-    goals = _promise(
-        found.client.to_numpy(),
-        -1,
-        True,
-        "Main goal",
-        found.promised.to_numpy(),
-        np.minimum(due, lives.end_day + 400),
-        found.done.to_numpy(),
-    )
     ended = lives.spells[lives.spells.ended_day >= 0].groupby("client").ended_day.max()
-    last = ended.reindex(goals.client).fillna(lives.end_day).to_numpy()
-    return goals[(goals.promised < last) & (goals.done < last)]
+    last = ended.reindex(found.client).fillna(lives.end_day).to_numpy()
+    found = found[found.promised < last].assign(done=np.where(found.done < last, found.done, -1)[found.promised < last])
+    planned = found.promised + random.integers(150, 500, len(found))  # not by when it will be done, nor whether: nobody knows that yet
+    return _promise(found.client.to_numpy(), -1, True, "Main goal", found.promised.to_numpy(), planned.to_numpy(), found.done.to_numpy())
 
 
 def _as_entered(weeks: Weeks, found: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
@@ -156,6 +146,7 @@ def _as_entered(weeks: Weeks, found: pd.DataFrame, random: np.random.Generator) 
 
 # ---- contracts --------------------------------------------------------------------------------------------------------------------
 
+RENEWED_DAYS = 20  # before the end that it puts off
 IN_WRITING = ("Scope", "Hours", "Delivery", "Payment")
 
 
@@ -184,11 +175,13 @@ def contracts(lives: Lives) -> pd.DataFrame:
     )
     found = found[(found.signed < found["last"]) & (found.signed < lives.end_day)].reset_index(drop=True)
     found["contract"] = np.arange(len(found))
-    years = np.maximum(1, -(-(found["last"].to_numpy() - found.starts.to_numpy()) // 365))
+    years = np.maximum(
+        1, -(-(found["last"].to_numpy() + RENEWED_DAYS - found.starts.to_numpy()) // 365)
+    )  # known before the client has gone
     lines = found.loc[np.repeat(found.index, years)].reset_index(drop=True)
     year = np.concatenate([np.arange(count) for count in years]) if len(years) else years
     lines["ends"] = lines.starts + 365 * (year + 1)
-    lines["known"] = np.where(year == 0, lines.signed, lines.starts + 365 * year - 20)
+    lines["known"] = np.where(year == 0, lines.signed, lines.starts + 365 * year - RENEWED_DAYS)
     lines["agorot"] = (lines.agorot * 1.02**year).round().astype(np.int64)
     is_long_amended = (lines.known < lives.start_day) & (lines.known + 365 < lives.start_day) & (year > 0)
     lines = lines[~is_long_amended & (lines.known < lives.end_day)]

@@ -3,7 +3,7 @@
     python tests/benchmarks/known_truth.py --json .figures/known_truth.json             # `make evaluate`; about an hour and a half
     python tests/benchmarks/known_truth.py --worlds null --endless 0 --sizes 500        # a part of it
 
-For each world of the simulated firm: a portfolio of a seed that nothing was chosen by; 4,000 of its clients judge, in the last nine mature
+For each world of the simulated firm: a portfolio of a seed that nothing was chosen by; 3,600 of its clients judge, in the last nine mature
 months; the others are what models of 100 … 5,000 clients learn from, before them. Each model is the production recipe, calibrated out of
 bag.
 
@@ -49,8 +49,8 @@ from pipeline.world.settings import WORLDS
 sys.path.append(str(Path(__file__).parents[1]))  # run as a script, it finds what lies beside it
 from benchmarks.worlds import FRESH_SEEDS, World, portfolio
 
-CLIENTS, JUDGING = 10_000, 0.4  # of a world's portfolio, and the share of them that judge
-DRAWS = {100: 5, 200: 4, 500: 3, 1_000: 2, 2_000: 1, 5_000: 1}  # portfolios of each size
+CLIENTS, JUDGING = 9_000, 0.4  # of a world's portfolio, and the share of them that judge
+DRAWS = {100: 4, 200: 3, 500: 2, 1_000: 1, 2_000: 1, 5_000: 1}  # portfolios of each size
 TEST_PERIODS = 9  # months judged, none of them learned from: three, as production has, hold too few leavers to tell models apart
 MEASURES = ("auc", "average_precision", "brier")
 RESAMPLES = 200

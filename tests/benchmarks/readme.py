@@ -157,7 +157,8 @@ def worlds(found: list[dict[str, Any]]) -> list[str]:
     lines = [
         f"**Worlds of known truth** (simulated, seed {found[0]['seed']}, which nothing was chosen by; "
         f"{found[0]['n_judging_rows']:,} snapshots of other clients in the last nine months judge; `make evaluate`). `truth` is the "
-        "probability given the hidden states; `endless` the same recipe on so many clients; shares are of the way from chance to it, in AUC:",
+        "probability given the hidden states; `endless` the same recipe on so many clients; shares are of the way from chance to it, in "
+        "AUC:",
         "",
         "| world | learned from | churned | AUC | average precision | Brier | of endless | of truth |",
         "|---|--:|--:|---|---|---|---|---|",

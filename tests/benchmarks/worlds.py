@@ -1,7 +1,7 @@
 """A seed, a number of clients and the name of a world -> a simulated portfolio taken to labelled feature rows: what benchmarks learn from.
 
 The default portfolio's own source, with another seed, number of clients or world. Seeds 18 (the default portfolio's), 1 and 2 were looked
-at while the world was made; benchmarks take others (FRESH_SEEDS).
+at while the world was made, and in the world `chance` of seed 211 a slip was found; benchmarks take others (FRESH_SEEDS).
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from pipeline.world.ceiling import leaving_probability
 from pipeline.world.settings import Simulate
 
 PROJECT = Path(__file__).parents[2]
-FRESH_SEEDS = (211, 212, 213)  # none of them was used while the world was written or a model was chosen
+FRESH_SEEDS = (212, 213, 214)  # none of them was used while the world was written or a model was chosen
 
 
 @dataclass(frozen=True)
