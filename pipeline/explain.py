@@ -13,6 +13,7 @@
 
 import argparse
 import difflib
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -26,10 +27,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.contract import spoken
 from features.errors import NotEnoughHistory, UserError
 from features.time import to_date
 from models import fitting, scorer
 from pipeline import reasons
+from pipeline.featurize import featurize
 from pipeline.register import TARGET, read_trained_model
 from pipeline.score import champion_of, chosen_day, hindsight_note, judge, shown
 from pipeline.source import Source, selected_source
@@ -231,6 +234,8 @@ def explain_client(source: Source, client: str) -> Path | None:
     console.print(f"[bold]{shown(client)}[/bold] on {to_date(day)}: {status}")
     if not len(found.eligible):
         console.print(f"no probability: only eligible clients are judged ({_why(status)})")
+        if status == "too_new" and (screen := first_meeting(source, validated, client, day)):
+            console.print(f"first meeting: {screen}")
         return None
     answer = found.answers.iloc[0]
     range_ = f"{answer['low']:.2f}–{answer['high']:.2f}"
@@ -246,6 +251,17 @@ def explain_client(source: Source, client: str) -> Path | None:
     draw_waterfall(picture, champion.model, found.explained, 0)
     console.print(f"by {champion.version} ({champion.version.model_hash[:12]}); picture: {picture}")
     return picture
+
+
+def first_meeting(source: Source, validated: Path, client: str, day: int) -> str | None:
+    """What the first contacts of a client without a history of its own show (C10), in words; None where they are not on record."""
+    asked = pa.table({"client_id": [client], "as_of": pa.array([to_date(day)], pa.date32())})
+    values = {str(name): value for name, value in featurize(validated, asked, source).frame.iloc[0].items()}
+    words = spoken(reasons.declared_columns()["intake_score"].raises, values)
+    score = values["intake_score"]
+    if words is None or not math.isfinite(score):
+        return None
+    return f"{words} Intake score, smoothed: {score:.1f} (1 = as much talk of price as is usual in so many contacts)."
 
 
 def _status_of(client: str, everyone: pd.DataFrame, source: Source) -> str:

@@ -123,6 +123,13 @@ def test_a_client_that_is_not_judged_is_told_why(champion_there: Small, client: 
     assert "no probability: only eligible clients are judged" in told
 
 
+def test_a_client_of_a_few_days_is_screened_by_its_first_contacts(champion_there: Small, capsys: pytest.CaptureFixture[str]):
+    explain.explain_client(champion_there.source, "newcomer")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "first meeting: 0% of the client's 1 contacts in its first 60 days were about price, discounts or terms." in told
+    assert "Intake score, smoothed: 1.0" in told
+
+
 @pytest.mark.parametrize(("client", "near"), [("clent-12", "'client-12'"), ("123", "'00123'"), ("Newcomer", "'newcomer'")])
 def test_an_unknown_client_is_refused_with_similar_ids(champion_there: Small, client: str, near: str):
     with pytest.raises(UserError) as fault:
