@@ -62,7 +62,7 @@ COLUMNS = (
         "change_spike_90",
         _spike,
         "ratio",
-        "that share in the last 90 days against the client's own in the year before as_of, shrunk to its segment's (1 = as usual)",
+        "that share in the last 90 days against the client's own before, within the year, shrunk to its segment's (1 = as usual)",
         1,
         misfit=1,
         raises=SPIKE_WORDS,

@@ -17,7 +17,8 @@ from features.time import days_past
 WINDOWS = (90, 365)  # days
 HELD, MISSED = ("meeting", "visit"), ("meeting_declined", "no_show")
 SHARE_WORDS = (
-    "Of the client's promises that came due in the last year {client_broken_share_365:.0%} were kept late, left undone or called off."
+    "Of the client's promises kept, past due or called off in the last year {client_broken_share_365:.0%} were kept late, left undone or"
+    " called off."
 )
 SPIKE_WORDS = (
     "Promises of the client kept late, left undone or called off: {client_broken_90:.0f} in the last 90 days;"

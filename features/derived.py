@@ -19,7 +19,7 @@ from typing import Any
 
 import ibis
 
-from features.time import joint_clocks, minutes_between, spells_covered
+from features.time import joint_clocks, minutes_between, spells_covered, within_life
 
 DERIVED: Mapping[str, tuple[str, ...]] = {
     "settlements": ("payments", "invoices"),
@@ -146,13 +146,14 @@ def neighbours(ties: Any) -> Any:
 
 
 def neighbour_endings(ties: Any, endings: Any) -> Any:
-    """`day` is the day on which the neighbour's ending was decided; ended_by the neighbour's, until_on the tie's."""
+    """`day` is the day on which the neighbour's ending was decided; ended_by the neighbour's. Only endings in the tie's life."""
     both = neighbours(ties)
     ended = endings.select("ended_by", other_client_id="client_id", decided_day="day", ending_known="known", ending_superseded="superseded")
-    joined = both.join(ended, "other_client_id")
+    met = both.join(ended, "other_client_id")
+    joined = met.filter(within_life(met.decided_day, met.day, met.until_on))
     known, superseded = joint_clocks([joined.known, joined.day, joined.ending_known], [joined.superseded, joined.ending_superseded])
     return joined.select(
-        "tie_id", "client_id", "other_client_id", "kind", "ended_by", "until_on", day="decided_day", known=known, superseded=superseded
+        "tie_id", "client_id", "other_client_id", "kind", "ended_by", day="decided_day", known=known, superseded=superseded
     ).order_by("client_id", "tie_id")
 
 

@@ -80,7 +80,7 @@ def _attention_gap(view: View) -> Floats:
 def _crowding_out(view: View) -> Floats:
     usual = share(view["minutes_365"] - view["minutes_90"], view["owner_minutes_365"] - view["owner_minutes_90"])
     recent = shrunk(view["minutes_90"], view["owner_minutes_90"], usual, PRIOR_OWNER_MINUTES)
-    return np.where(view["minutes_365"] > 0, recent - usual, 0)
+    return np.where(view["owner"] > 0, np.where(view["minutes_365"] > 0, recent - usual, 0), np.nan)
 
 
 def _opportunity_cost(view: View) -> Floats:
@@ -131,7 +131,7 @@ COLUMNS = (
         _crowding_out,
         "share",
         "share of the hours for its account owner's clients in the last 90 days less that in the 275 days before, drawn to the latter",
-        0,
+        None,
         misfit=1,
         yardstick=0,
         raises="A growing share of its team's time goes to this client: {staff_hours_90:.0f} hours in the last 90 days, "

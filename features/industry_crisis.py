@@ -6,7 +6,8 @@ side only: an index adjusted for seasons is better, one that is not shows them a
 yardstick for a crisis that has lasted longer than a year.
 
 Clients that left: those that ended it themselves or closed down, decided in the last 180 days, over those that had not ended before. The
-client itself is left out on both sides. One that had ended and came back is missing among those that could leave.
+client itself is left out on both sides. One that had ended and came back is missing among those that could leave; an ending that stands
+twice counts twice. A number of leavers is no column: it would say how large the portfolio is.
 """
 
 from typing import Any
@@ -21,10 +22,7 @@ RECENT_DAYS, BEFORE_DAYS = 120, 365
 LEFT_DAYS = 180
 PRIOR_CLIENTS = 10  # that leave as everyone's do
 GROUP = ("clients", "left_180", "ended_before")
-LEFT_WORDS = (
-    "Other clients of the same industry that left or closed down in the last half year: {industry_left_180:.0f}"
-    " ({industry_left_share_180:.0%} of them)."
-)
+LEFT_WORDS = "Of the other clients of its industry {industry_left_share_180:.0%} left or closed down in the last half year."
 
 
 def measures(_: Business) -> list[Measure]:
@@ -97,17 +95,10 @@ COLUMNS = (
         lowers="The index of the client's industry lies only {industry_index_below_peak:.0%} below its highest.",
     ),
     Column(
-        "industry_left_180",
-        lambda view: _of_known(view, _others(view, "industry")[0]),
-        "count",
-        "other clients of its industry that left or closed down, decided in the last 180 days",
-        None,
-    ),
-    Column(
         "industry_left_share_180",
         lambda view: _of_known(view, share(*_others(view, "industry"))),
         "share",
-        "those as a share of the industry's other clients that had not ended before",
+        "share of the industry's other clients, of those that had not ended before, that left or closed down, decided in the last 180 days",
         None,
         churn=1,
         raises=LEFT_WORDS,

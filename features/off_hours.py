@@ -77,7 +77,7 @@ COLUMNS = (
         "off_hours_spike_90",
         lambda view: _spike(view, 90),
         "ratio",
-        "the off-hours share of the last 90 days against the client's own in the year before as_of, shrunk to its segment's (1 = as usual)",
+        "the off-hours share of the last 90 days against the client's own before, within the year, shrunk to its segment's (1 = as usual)",
         1,
         churn=1,
         misfit=1,

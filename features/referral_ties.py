@@ -1,16 +1,19 @@
 """Referrals and ties (D5, A6): clients tied to this one – by referral, ownership or partnership – that left us, or that we let go.
 
 A client whose neighbour leaves is likelier to follow, most in the weeks after it (Nitzan & Libai 2011: hazard +80 %, decaying): hence days
-since, and shares over three windows. A neighbour counts as left from the day it decided to, once that is known. Ties are often struck out
-because the other side left: one that ended counts for as long as the window reaches back. Two ties to one neighbour count twice.
+since, and shares over three windows. A neighbour counts as left from the day it decided to, once that is known, if the tie lived then. Ties
+are counted, not clients: two to one neighbour count twice. One that ended counts for as long as the window reaches back, since ties are
+often struck out because the other side left.
 """
+
+import numpy as np
 
 from features.contract import Business, Column, Signal, View
 from features.measures import Edge, Floats, Interval, Measure, RowValue, every_row, last_day, state
 from features.ratios import share
 
 WINDOWS = (30, 90, 365)  # days
-LET_GO_WORDS = "In the last year we let go {neighbours_let_go_share_365:.0%} of the clients tied to this one."
+LET_GO_WORDS = "{neighbours_let_go_share_365:.0%} of the ties held in the last year were to clients that we let go."
 
 
 def measures(_: Business) -> list[Measure]:
@@ -29,11 +32,12 @@ def _by(hand: str) -> RowValue:
 
 
 def _ended(name: str, hand: str, days: int) -> Interval:
-    return Interval(f"{name}_{days}", "neighbour_endings", _by(hand), Edge(), (Edge("day", days), Edge("until_on", days)))
+    return Interval(f"{name}_{days}", "neighbour_endings", _by(hand), Edge(), (Edge("day", days),))
 
 
 def _share(view: View, name: str, days: int) -> Floats:
-    return share(view[f"{name}_{days}"], view[f"ties_{days}"])
+    """An ending that stands twice, under two contracts, is one."""
+    return np.minimum(share(view[f"{name}_{days}"], view[f"ties_{days}"]), 1)
 
 
 COLUMNS = (
@@ -46,8 +50,8 @@ COLUMNS = (
             f"share of the ties held in the last {days} days whose other end decided in them to leave us",
             None,
             churn=1,
-            raises=f"In the last {days} days {{neighbours_left_share_{days}:.0%}} of the clients tied to this one decided to leave.",
-            lowers=f"In the last {days} days only {{neighbours_left_share_{days}:.0%}} of the clients tied to this one decided to leave.",
+            raises=f"{{neighbours_left_share_{days}:.0%}} of the ties of the last {days} days were to clients that decided to leave.",
+            lowers=f"Only {{neighbours_left_share_{days}:.0%}} of the ties of the last {days} days were to clients that decided to leave.",
         )
         for days in WINDOWS
     ),
@@ -69,7 +73,7 @@ COLUMNS = (
         None,
         churn=1,
         raises=LET_GO_WORDS,
-        lowers=LET_GO_WORDS.replace("let go {", "let go only {"),
+        lowers=f"Only {LET_GO_WORDS}",
     ),
 )
 

@@ -69,7 +69,7 @@ COLUMNS = (
             f"demand_spike_{days}",
             lambda view, days=days: _spike(view, days),  # type: ignore[misc]
             "ratio",
-            f"that share in the last {days} days against the client's own in the year before as_of, shrunk to its segment's (1 = as usual)",
+            f"that share in the last {days} days against the client's own before, within the year, shrunk to its segment's (1 = as usual)",
             1,
             churn=1,
             misfit=1,

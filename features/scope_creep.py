@@ -67,7 +67,7 @@ COLUMNS = (
         "scope_request_spike_90",
         _spike,
         "ratio",
-        "that share in the last 90 days against the client's own in the year before as_of, shrunk to its segment's (1 = as usual)",
+        "that share in the last 90 days against the client's own before, within the year, shrunk to its segment's (1 = as usual)",
         1,
         misfit=1,
         raises=SPIKE_WORDS,

@@ -274,6 +274,14 @@ def joint_clocks(known: Sequence[Any], superseded: Sequence[Any]) -> tuple[Any, 
     return ibis.greatest(*known), ibis.least(*(day.fill_null(NEVER) for day in superseded))
 
 
+def within_life(day: Any, from_day: Any, until_on: Any) -> Any:
+    """Whether a local day lies within the life of something from a local day to a date (Ibis columns; a null date = it lives on)."""
+    import ibis
+
+    ended = until_on.delta(ibis.date("1970-01-01"), unit="day").cast("int32").fill_null(NEVER)
+    return (day >= from_day) & (day <= ended)
+
+
 def minutes_between(day: Any, local_us: Any, later_day: Any, later_us: Any) -> Any:
     """Whole minutes from one moment to a later one on the wall clock (Ibis columns); 0 where the later one comes first.
 

@@ -23,7 +23,7 @@ FALL_WORDS = (
     " (−1 = hostile, 1 = friendly)."
 )
 HOSTILE_WORDS = (
-    "{hostile_180:.0f} contacts of the last 180 days were marked as hostile: {hostile_share_180:.0%} of all whose tone was marked."
+    "Contacts of the last 180 days marked with a tone of −0.5 or lower: {hostile_180:.0f}, {hostile_share_180:.0%} of all marked ones."
 )
 
 
@@ -108,6 +108,7 @@ COLUMNS = (
         "mark",
         "mean mark, 1 to 5, that our staff gave their own morale after contact with the client in the last 365 days",
         None,
+        churn=-1,
         misfit=-1,
         raises="Our staff's morale after contact with the client was marked {staff_morale_365:.1f} of 5 on average in the last year.",
         lowers="Our staff's morale after contact with the client was marked {staff_morale_365:.1f} of 5 on average in the last year.",

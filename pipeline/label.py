@@ -54,6 +54,13 @@ def in_hindsight(path: Path, columns: list[str]) -> pa.Table:
     return distinct.append_column("superseded", pa.nulls(distinct.num_rows, pa.int32()))
 
 
+def _as_known(happened: pa.Table, rows: pa.Table) -> pa.Table:
+    """What really happened, each row known from the day on which any version of an ending of that client and day was."""
+    first = rows.group_by(["client_id", "day"], use_threads=False).aggregate([("known", "min")])
+    joined = happened.drop_columns(["known"]).join(first, ["client_id", "day"], use_threads=False)
+    return joined.rename_columns(["known" if name == "known_min" else name for name in joined.column_names])
+
+
 # ---- outcomes ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -106,7 +113,7 @@ def outcomes(rows: pa.Table, validated: Path, source: Source, horizons: Sequence
         given = {"interactions": in_hindsight(tables["interactions"], [*source.business.qualifying])}
         if has_endings:
             given["endings"] = in_hindsight(tables["endings"], ["ended_by"])
-            given["known_endings"] = read_parquet(tables["endings"])
+            given["known_endings"] = _as_known(given["endings"], read_parquet(tables["endings"]))
         _judge(codes, rows, given, source, horizons)
     return Outcomes(rows, list(horizons), [*fates, (IMMATURE, IMMATURE)], codes)
 

@@ -137,11 +137,13 @@ def neighbours(ties: list[Row]) -> list[Row]:
 def neighbour_endings(ties: list[Row], endings: list[Row]) -> list[Row]:
     """Each end of each tie with each ending at its other end."""
     return [
-        {key: tie[key] for key in ("tie_id", "client_id", "other_client_id", "kind", "until_on")}
+        {key: tie[key] for key in ("tie_id", "client_id", "other_client_id", "kind")}
         | {"ended_by": ending["ended_by"], "day": ending["day"], "parts": (tie, ending)}
         for tie in neighbours(ties)
         for ending in endings
         if ending["client_id"] == tie["other_client_id"]
+        and tie["day"] <= ending["day"]
+        and (tie["until_on"] is None or to_date(ending["day"]) <= tie["until_on"])
     ]
 
 

@@ -244,7 +244,7 @@ def _accounts(desk: Desk) -> pa.Table:
             "Client since": desk.almanac.day_text(joined),
         }
         | {"Referred by": pc.if_else(pa.array(by < 0), "", desk.accounts(np.maximum(by, 0)))}
-        | {"Owner": _words(_owners(np.arange(n), np.full(n, lives.end_day)), STAFF), "Created": desk.stamps(random, joined)},
+        | {"Owner": _words(_owners(np.arange(n), lives.joined_day), STAFF), "Created": desk.stamps(random, joined)},
     )
 
 

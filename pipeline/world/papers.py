@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.time import month_starts
+from features.time import NEVER, month_starts
 from pipeline.world.almanac import DAY, Almanac
 from pipeline.world.events import Weeks, kept
 from pipeline.world.lives import SERVICES, Lives
@@ -122,7 +122,9 @@ def _goals(weeks: Weeks, random: np.random.Generator) -> pd.DataFrame:
             starts.append(lives.first_day + 7 * (int(week) + int(after[0])) if len(after) else lives.end_day)
         rows.append((client, starts[-1], -1))
     found = pd.DataFrame(rows, columns=["client", "promised", "done"])
-    ended = lives.spells[lives.spells.ended_day >= 0].groupby("client").ended_day.max()
+    ended = (
+        lives.spells.assign(last=lives.spells.ended_day.where(lives.spells.ended_day >= 0, lives.end_day)).groupby("client")["last"].max()
+    )
     last = ended.reindex(found.client).fillna(lives.end_day).to_numpy()
     found = found[found.promised < last].assign(done=np.where(found.done < last, found.done, -1)[found.promised < last])
     planned = found.promised + random.integers(150, 500, len(found))  # not by when it will be done, nor whether: nobody knows that yet
@@ -157,6 +159,7 @@ def contracts(lives: Lives) -> pd.DataFrame:
     service = np.concatenate([np.flatnonzero(lives.uses[:, client]) for client in spells.client]) if len(spells) else np.zeros(0, np.int64)
     client, began = spells.client.to_numpy()[rows], spells.began_day.to_numpy()[rows]
     ended = np.where(spells.ended_day.to_numpy()[rows] < 0, lives.end_day, spells.ended_day.to_numpy()[rows])
+    decided = np.where(spells.decided_day.to_numpy()[rows] < 0, NEVER, spells.decided_day.to_numpy()[rows])
     n = len(rows)
     is_first = np.r_[True, rows[1:] != rows[:-1]]
     signed = began + np.where(is_first | (random.random(n) < 0.7), random.integers(0, 12, n), random.integers(30, 700, n))
@@ -170,21 +173,23 @@ def contracts(lives: Lives) -> pd.DataFrame:
     found = pd.DataFrame(
         {"client": client, "service": service, "signed": signed, "terms": np.where(never, -1, signed + lag), "starts": starts}
         | {"renews": random.random(n) < 0.75, "notice": random.choice([30, 60, 90], n, p=[0.55, 0.3, 0.15])}
-        | {"agorot": (100 * value).round().astype(np.int64), "last": ended}
+        | {"agorot": (100 * value).round().astype(np.int64), "last": ended, "decided": decided}
         | {name: (random.random(n) < np.where(unwritten, 0.2, 0.85 if name != "Hours" else 0.6)) for name in IN_WRITING}
     )
-    found = found[(found.signed < found["last"]) & (found.signed < lives.end_day)].reset_index(drop=True)
+    found = found[(found.signed < np.minimum(found["last"], found.decided)) & (found.signed < lives.end_day)].reset_index(drop=True)
     found["contract"] = np.arange(len(found))
-    years = np.maximum(
-        1, -(-(found["last"].to_numpy() + RENEWED_DAYS - found.starts.to_numpy()) // 365)
-    )  # known before the client has gone
+    years = np.maximum(1, -(-(found["last"].to_numpy() + RENEWED_DAYS - found.starts.to_numpy()) // 365))
     lines = found.loc[np.repeat(found.index, years)].reset_index(drop=True)
     year = np.concatenate([np.arange(count) for count in years]) if len(years) else years
     lines["ends"] = lines.starts + 365 * (year + 1)
     lines["known"] = np.where(year == 0, lines.signed, lines.starts + 365 * year - RENEWED_DAYS)
     lines["agorot"] = (lines.agorot * 1.02**year).round().astype(np.int64)
-    is_long_amended = (lines.known < lives.start_day) & (lines.known + 365 < lives.start_day) & (year > 0)
-    lines = lines[~is_long_amended & (lines.known < lives.end_day)]
+    lines = lines[lines.known < lines.decided]
+    closed = lines[lines.decided < NEVER].drop_duplicates("contract", keep="last")  # a line anew some days after notice: it ends then
+    closed = closed.assign(ends=closed["last"], renews=False, known=closed.decided + random.integers(0, 6, len(closed)))
+    is_long_amended = (lines.known + 365 < lines.decided) & (lines.known + 365 < lives.start_day) & (lines.known > lines.signed)
+    lines = pd.concat([lines[~is_long_amended], closed], ignore_index=True)
+    lines = lines[lines.known < lives.end_day]
     return lines.sort_values(["known", "contract"], kind="stable", ignore_index=True)
 
 

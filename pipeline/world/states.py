@@ -49,10 +49,10 @@ class Episodes:
     def none(cls, n_troubles: int, n: int) -> "Episodes":
         return cls(np.zeros((n_troubles, n), bool), np.zeros((n_troubles, n), np.float32), np.zeros((n_troubles, n), np.float32))
 
-    def advanced(self, random: np.random.Generator, pace: "Pace", starts_more: Floats | float = 1.0) -> "Episodes":
-        """One week later. `starts_more`: factor on the chance to begin."""
+    def advanced(self, random: np.random.Generator, pace: "Pace") -> "Episodes":
+        """One week later."""
         draw = random.random(self.on.shape, np.float32)
-        begins = ~self.on & (draw < pace.begins * starts_more)
+        begins = ~self.on & (draw < pace.begins)
         on = (self.on & (draw >= pace.ends)) | begins
         amplitude = self.amplitude.copy()
         amplitude[begins] = random.beta(4, 2, int(begins.sum()))
@@ -193,8 +193,7 @@ def begun_anew(state: State, who: Flags, traits: Traits) -> State:
 def advanced(state: State, random: np.random.Generator, laws: Laws, traits: Traits, stress: Floats, strain: Floats) -> State:
     """One week later. stress: of each column's industry; strain: of the firm."""
     n = len(state.mood)
-    begins = np.ones((len(PLACE), 1), np.float32)
-    episodes = state.episodes.advanced(random, _pace(laws), begins)
+    episodes = state.episodes.advanced(random, _pace(laws))
     strength = episodes.strength.copy()
     strength[PLACE["solved"]] *= traits["narrow"]
     strength[PLACE["our_lapse"]] = np.minimum(1, strength[PLACE["our_lapse"]] + 0.5 * strain * traits["neglected"])

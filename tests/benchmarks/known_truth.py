@@ -1,7 +1,7 @@
 """Worlds with known truth -> how near models come to it, whether reasons name the true cause, and what each signal adds.
 
     python tests/benchmarks/known_truth.py --json .figures/known_truth.json             # `make evaluate`; about an hour and a half
-    python tests/benchmarks/known_truth.py --worlds null --endless 0 --sizes 500        # a part of it
+    python tests/benchmarks/known_truth.py --worlds chance --endless 0 --sizes 500        # a part of it
 
 For each world of the simulated firm: a portfolio of a seed that nothing was chosen by; 3,600 of its clients judge, in the last nine mature
 months; the others are what models of 100 … 5,000 clients learn from, before them. Each model is the production recipe, calibrated out of
@@ -10,10 +10,13 @@ bag.
 truth      the probability of leaving in the window given the hidden states (Monte Carlo): no one can do better
 endless    the same recipe, having learned from as many clients of another portfolio of that world as --endless says
 share      how much of the way from chance to a ceiling a model has come, in AUC: (model − 0.5) ÷ (ceiling − 0.5)
-causes     of the riskiest tenth that have a true cause: how often it is among the first reasons. `observer`: whoever knows what every
-           cause does to the hazard in other clients, and reads the causes off the same columns; `always`: names the commonest causes
+causes     of the riskiest tenth that have a true cause: how often it is among the first reasons. `observer`: whoever has been told the
+           leading cause of other clients, and reads it off the same columns; `always`: names the commonest causes
 signals    without: AUC lost when a signal is taken away (2,000 clients; a small bag). alone: AUC of the signal by itself. The same for
            burden – to be among the tenth with which the firm is likeliest to part – whose model is issue-5 work: here plain LightGBM
+
+Columns that compare a client with others (segment, industry, look-alikes) are measured on the whole portfolio of the world, also where a
+model learns from few of its clients; and shares of the whole firm's hours are smaller in the endless portfolio, which may cost it a little.
 
 Intervals: 95 %, over resamples of the judging clients; with one portfolio per world they do not hold the luck of its training clients.
 """
@@ -180,11 +183,12 @@ def causes_found(parts: Parts, model: Model, learnt: Snapshots) -> dict[str, Any
     reasons = top_reasons(model, model.explain(alerted), alerted, usual=usual, columns={}, settings=parts.source.settings.explain)
     named = [[reason.signal for reason in own] for own in reasons]
     ranked = read_off_causes(parts, learnt, alerted)
-    common = pd.Series(leading).value_counts().index.tolist()
+    of_learnt = parts.months(learnt)["leading_cause"]
+    common = of_learnt[of_learnt.notna() & (of_learnt != NO_CAUSE)].value_counts().index.tolist()
     answers = {
         "reasons": named,
-        "observer": [[signal for cause in own for signal in CAUSE_SIGNALS[cause][:1]] for own in ranked],
-        "always": [[CAUSE_SIGNALS[cause][0] for cause in common[:3]]] * len(leading),
+        "observer": [signals_of(own) for own in ranked],
+        "always": [signals_of(common)] * len(leading),
     }
     found: dict[str, Any] = {"n_alerted": int((probability >= cut).sum()), "n_with_cause": len(chosen)}
     for name, told in answers.items():
@@ -198,24 +202,21 @@ def causes_found(parts: Parts, model: Model, learnt: Snapshots) -> dict[str, Any
     return found
 
 
+def signals_of(causes: list[str]) -> list[str]:
+    """The main signal of each cause, each once: as many different answers as the reasons give."""
+    return list(dict.fromkeys(CAUSE_SIGNALS[cause][0] for cause in causes))
+
+
 def read_off_causes(parts: Parts, learnt: Snapshots, asked: pd.DataFrame) -> list[list[str]]:
-    """The causes of each asked row, the likeliest to weigh most first, by regressions of the true contributions on the columns."""
-    truth = parts.months(learnt)
-    causes = [cause for cause in CAUSE_SIGNALS if f"pull_{cause}" in truth]
-    has_truth = truth[f"pull_{causes[0]}"].notna().to_numpy()
-    known = learnt.features.to_numpy(np.float64)[has_truth]
-    given = TREES | {"objective": "regression"}
-    expected = np.stack(
-        [
-            np.asarray(
-                lgb.train(given, lgb.Dataset(known, truth[f"pull_{cause}"].to_numpy(np.float64)[has_truth]), 150).predict(
-                    asked.to_numpy(np.float64)
-                )
-            )
-            for cause in causes
-        ]
-    )
-    return [[causes[place] for place in order] for order in np.argsort(-expected, axis=0).T]
+    """The causes of each asked row, the likeliest to lead first, by a classifier of the true leading cause of other clients."""
+    leading = parts.months(learnt)["leading_cause"].to_numpy(object)
+    has_cause = np.array([cause in CAUSE_SIGNALS for cause in leading])
+    names = sorted(set(leading[has_cause]))
+    label = np.array([names.index(cause) for cause in leading[has_cause]])
+    given = TREES | {"objective": "multiclass", "num_class": len(names), "min_data_in_leaf": 20}
+    data = lgb.Dataset(learnt.features.to_numpy(np.float64)[has_cause], label)
+    chance = np.asarray(lgb.train(given, data, 100).predict(asked.to_numpy(np.float64)))
+    return [[names[place] for place in order] for order in np.argsort(-chance, axis=1)]
 
 
 def share_of(hits: Floats, clients: np.ndarray) -> Figure:

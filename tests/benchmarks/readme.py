@@ -175,7 +175,7 @@ def worlds(found: list[dict[str, Any]]) -> list[str]:
     lines += [
         "",
         "The true leading cause among the reasons of the riskiest tenth, as far as they have one. `observer`: reads the causes off the "
-        "same columns, knowing what each does to the hazard of other clients; `commonest`: always names the commonest causes:",
+        "same columns, having been told the leading cause of other clients; `commonest`: always names the commonest causes:",
         "",
         "| world | clients | first reason | first three | observer: first | first three | commonest: first | first three |",
         "|---|--:|---|---|---|---|---|---|",

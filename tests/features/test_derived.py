@@ -26,7 +26,6 @@ VALUES = {
 }
 UNTIL = {
     "neighbours": ("until_on",),
-    "neighbour_endings": ("until_on",),
     "running_agreements": ("ends_on",),
     "strategic_agreements": ("ends_on",),
 }

@@ -103,10 +103,10 @@ def test_only_entries_logged_by_then_count_as_last_amended():
     assert values["contribution_margin_365"] == pytest.approx(0.6)
 
 
-def test_without_invoices_or_owners_hours_and_their_growth_remain():
-    values = columns_of(SIGNAL, work="client ago duration_minutes\n a 5 600\n a 200 600\n b 300 600")
-    assert sorted(values) == ["crowding_out_90", "staff_hours_365", "staff_hours_90"]
-    assert values["crowding_out_90"] == pytest.approx((600 + 2400 / 2) / (600 + 2400) - 1 / 2)  # among all clients
+def test_without_invoices_or_owners_hours_remain():
+    work = "client ago duration_minutes\n a 5 600\n a 200 600\n b 300 600"
+    assert sorted(columns_of(SIGNAL, work=work)) == ["staff_hours_365", "staff_hours_90"]
+    assert np.isnan(columns_of(SIGNAL, work=work, clients="client account_owner\n a -\n b s")["crowding_out_90"])
 
 
 def test_nothing_worked_or_invoiced_is_unknown_but_crowds_nobody_out():

@@ -49,7 +49,8 @@ def test_only_those_who_left_of_themselves_are_an_example(hand):
     [
         ("-", 1, 1),
         (20, 0, 1),  # struck out with the leaving
-        (90, 0, 1),
+        (90, 0, 0),  # had ended before the neighbour left
+        (21, 0, 0),
         (91, 0, np.nan),  # had no longer been tied
         (0, 1, 1),
         (-50, 1, 1),

@@ -94,7 +94,7 @@ def test_words_are_plain_facts():
     found = columns_of(SIGNAL, interactions=WORSENING)
     words = {column.name: spoken(column.raises, found) for column in SIGNAL.columns if column.name in found}
     assert words["tone_mean_90"] == ("The tone of the marked contacts of the last 90 days is -0.7 on average (−1 = hostile, 1 = friendly).")
-    assert words["hostile_share_180"] == ("2 contacts of the last 180 days were marked as hostile: 50% of all whose tone was marked.")
+    assert words["hostile_share_180"] == "Contacts of the last 180 days marked with a tone of −0.5 or lower: 2, 50% of all marked ones."
     assert words["tone_fall_90"] == (
         "The tone of the marked contacts is -0.7 on average in the last 90 days and -0.0 in the last year (−1 = hostile, 1 = friendly)."
     )

@@ -56,6 +56,27 @@ def test_who_had_left_unbeknown_to_us_did_not_stay(tmp_path, recorded, outcome):
     assert outcomes(tmp_path, source_of("contractual", "2024-12-31"), "2024-03-01")["a", "2024-03-01"] == outcome
 
 
+TWICE = "a 2023-06-01 2023-06-01 2023-06-01 - client\n a 2023-06-01 2023-06-01 2023-06-01 - client"  # an ending under two contracts
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "outcome"),
+    [
+        (TWICE, "a 2024-03-05 2024-03-05 2024-03-05 - client", ("left_in_gap", None)),
+        (TWICE, "a 2024-02-27 2024-02-27 2024-03-03 - client", ("left_in_gap", None)),
+        (
+            "a 2023-06-01 2023-06-01 2023-06-01 2024-05-01 client",
+            "a 2023-06-01 2023-06-01 2024-05-01 - us",
+            ("stayed", 0),
+        ),  # amended: by whose hand it was
+    ],
+)
+def test_an_ending_long_past_hides_no_new_one_and_makes_none(tmp_path, earlier, later, outcome):
+    canonical("interactions", "client_id on kind\n a 2023-01-01 order\n a 2023-09-01 order", tmp_path)
+    canonical("endings", f"client_id on ended_on recorded superseded ended_by\n {earlier}\n {later}", tmp_path)
+    assert outcomes(tmp_path, source_of("contractual", "2024-12-31"), "2024-03-01")["a", "2024-03-01"] == outcome
+
+
 @pytest.mark.parametrize("ended_by", ["us", "mutual", "closed_down", "paused"])
 def test_an_ending_that_is_not_the_clients_is_censored(tmp_path, ended_by):
     contracts(tmp_path, "2024-04-01", ended_by)
