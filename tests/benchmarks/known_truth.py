@@ -18,7 +18,8 @@ signals    without: AUC lost when a signal is taken away (2,000 clients; a small
 Columns that compare a client with others (segment, industry, look-alikes) are measured on the whole portfolio of the world, also where a
 model learns from few of its clients; and shares of the whole firm's hours are smaller in the endless portfolio, which may cost it a little.
 
-Intervals: 95 %, over resamples of the judging clients; with one portfolio per world they do not hold the luck of its training clients.
+Intervals: 95 %, over resamples of the judging clients. With one portfolio per world they do not hold the luck of its training clients, nor
+that of nine months: in the world `chance` the truth itself, which differs by the days of a month alone, lies beside 0.5.
 """
 
 import argparse

@@ -18,6 +18,7 @@ from pipeline.evaluate import shown
 FIGURES = Path(".figures")
 README = Path("README.md")
 WORLDS, SIZES, HORIZONS, TUNING = "**Worlds of known truth**", "**By size**", "**Other horizons**", "**Optuna search for sizes**"
+CHANCE = "chance"  # the world without any sign: there is no way to a ceiling
 MODELS = {
     "clientfit": "clientfit",
     "strong": "windowed RFM, LightGBM + logistic regression",
@@ -171,7 +172,8 @@ def worlds(found: list[dict[str, Any]]) -> list[str]:
         for row in world["curve"]:
             cells = [world["world"], f"{row['n_clients']:,}", f"{row['n_churned']:.0f}"]
             cells += [shown(row[m]) for m in ("auc", "average_precision", "brier")]
-            lines.append(f"| {' | '.join(cells)} | {_share(row.get('share_of_endless'))} | {_share(row['share_of_truth'])} |")
+            of_truth = None if world["world"] == CHANCE else row["share_of_truth"]
+            lines.append(f"| {' | '.join(cells)} | {_share(row.get('share_of_endless'))} | {_share(of_truth)} |")
     lines += [
         "",
         "The true leading cause among the reasons of the riskiest tenth, as far as they have one. `observer`: reads the causes off the "
