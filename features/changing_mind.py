@@ -5,9 +5,9 @@ source has, and one order stands for one deliverable; a promise (commitments) ma
 their deliverable only in some sources. Where orders are not contacts, `changes_per_order_365` is unknown and the others remain.
 """
 
-from features.contract import Business, Column, Signal, View
-from features.measures import Floats, Measure, Peer, state, window
-from features.ratios import share, spike
+from features.contract import Business, Column, Signal
+from features.measures import Measure, Peer, state, window
+from features.ratios import own_spike, share
 
 CHANGES = ("change_request", "reversal")
 ORDER_WORDS = (
@@ -28,12 +28,6 @@ def measures(_: Business) -> list[Measure]:
         Peer("peer_changes", of="changes_365", by="segment"),
         Peer("peer_inbound", of="inbound_365", by="segment"),
     ]
-
-
-def _spike(view: View) -> Floats:
-    before, of_before = (view[f"{name}_365"] - view[f"{name}_90"] for name in ("changes", "inbound"))
-    typical = share(view["peer_changes"], view["peer_inbound"])
-    return spike(view["changes_90"], view["inbound_90"], before, of_before, typical)
 
 
 COLUMNS = (
@@ -60,7 +54,7 @@ COLUMNS = (
     ),
     Column(
         "change_spike_90",
-        _spike,
+        lambda view: own_spike(view, "changes", "inbound", 90),
         "ratio",
         "that share in the last 90 days against the client's own before, within the year, shrunk to its segment's (1 = as usual)",
         1,

@@ -12,9 +12,9 @@ import math
 
 import numpy as np
 
-from features.contract import Business, Column, Signal, View
+from features.contract import Business, Column, Signal
 from features.measures import Floats, Measure, Peer, Seen, last_day, sequence, state, window
-from features.ratios import share, spike
+from features.ratios import own_spike, share
 from features.time import age_days, in_window
 
 CRITICISM = ("complaint", "availability_complaint", "escalation")
@@ -59,12 +59,6 @@ def trickle(seen: Seen) -> tuple[Floats]:
     return (total,)
 
 
-def _spike(view: View) -> Floats:
-    before, of_before = (view[f"{name}_365"] - view[f"{name}_90"] for name in ("criticism", "touches"))
-    typical = share(view["peer_criticism"], view["peer_touches"])
-    return spike(view["criticism_90"], view["touches_90"], before, of_before, typical)
-
-
 COLUMNS = (
     *(Column(f"criticism_{w}", f"criticism_{w}", "count", f"complaints and escalations in the last {w} days", 0) for w in WINDOWS),
     *(
@@ -83,7 +77,7 @@ COLUMNS = (
     ),
     Column(
         "criticism_spike_90",
-        _spike,
+        lambda view: own_spike(view, "criticism", "touches", 90),
         "ratio",
         "that share in the last 90 days against the client's own before, within the year, shrunk to its segment's (1 = as usual)",
         1,

@@ -19,7 +19,8 @@ from typing import Any
 
 import ibis
 
-from features.time import joint_clocks, minutes_between, spells_covered, within_life
+from features.measures import thousandths
+from features.time import joint_clocks, local_day, minutes_between, spells_covered, within_life
 
 DERIVED: Mapping[str, tuple[str, ...]] = {
     "settlements": ("payments", "invoices"),
@@ -63,7 +64,6 @@ def _answers(interactions: Any) -> Any:
         "client_id",
         reply_to="interaction_id",
         message_direction="direction",
-        message_kind="kind",
         message_day="day",
         message_us="local_us",
         message_known="known",
@@ -131,7 +131,7 @@ def fulfilments(commitments: Any) -> Any:
         "kind",
         "due_on",
         promised="day",
-        day=done.done_on.delta(ibis.date("1970-01-01"), unit="day").cast("int32"),
+        day=local_day(done.done_on),
         known=known,
         superseded=superseded,
     ).order_by("client_id", "commitment_id")
@@ -163,7 +163,7 @@ def industry_moves(clients: Any, industry_index: Any) -> Any:
     joined = clients.select("client_id", "industry", "day", "known", "superseded").join(index, "industry")
     known, superseded = joint_clocks([joined.known, joined.day, joined.index_known], [joined.superseded, joined.index_superseded])
     return joined.select(
-        "client_id", "industry", "index_id", day="index_day", value_milli=_milli(joined.value), known=known, superseded=superseded
+        "client_id", "industry", "index_id", day="index_day", value_milli=thousandths(joined.value), known=known, superseded=superseded
     ).order_by("client_id", "index_id")
 
 
@@ -197,14 +197,10 @@ def strategic_agreements(agreements: Any, services: Any) -> Any:
         "monthly_value",
         "currency",
         "day",
-        weight_milli=_milli(joined.strategic_weight),
+        weight_milli=thousandths(joined.strategic_weight),
         known=known,
         superseded=superseded,
     ).order_by("client_id", "agreement_id")
-
-
-def _milli(value: Any) -> Any:
-    return (value * 1_000).round().cast("int64")
 
 
 MAKERS: Mapping[str, Callable[..., Any]] = {

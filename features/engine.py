@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from features.derived import DERIVED, MAKERS
 from features.errors import UserError
 from features.measures import Edge, Floats, Interval, Latest, Measure, Peer, Replay, RowValue, Seen
-from features.time import NEVER, AsOfs, Ints
+from features.time import NEVER, AsOfs, Ints, local_day
 
 Tables = Mapping[str, Path | pa.Table]
 BATCH_CLIENTS = 5_000  # bounds the memory; larger batches were not faster
@@ -200,7 +200,7 @@ class Rows:
                 wanted=f"one of {', '.join(usable)}",
                 cure="a date that comes true can only be a measure's since or until",
             )
-        return _local_day(self._relation[column]) if column in PLANS else self._relation[column]
+        return local_day(self._relation[column]) if column in PLANS else self._relation[column]
 
     def __getattr__(self, column: str) -> Any:
         if column.startswith("_"):
@@ -209,11 +209,6 @@ class Rows:
 
     def _is_fact(self, column: str) -> bool:
         return bool(self._relation[column].type().is_temporal()) and column not in PLANS
-
-
-def _local_day(column: Any) -> Any:
-    """A date or a day column as a local day."""
-    return column.delta(ibis.date("1970-01-01"), unit="day").cast("int32") if column.type().is_date() else column.cast("int32")
 
 
 # ---- one table's query ----------------------------------------------------------------------------------------------------------
@@ -311,7 +306,7 @@ class TableQuery:
                 "client_id",
                 known=relation.known.cast("int32"),
                 superseded=relation.superseded.cast("int32").fill_null(NEVER),
-                **{f"on_{column}": _local_day(relation[column]).fill_null(NEVER) for column in self._days},
+                **{f"on_{column}": local_day(relation[column]).fill_null(NEVER) for column in self._days},
                 **{name: _filled(value) for name, value in self._values.values()},
             )
         )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from features.contract import Business, Column, Signal, View
-from features.measures import Floats, Measure, Peer, every_row, state, window
+from features.measures import Floats, Measure, Peer, every_row, state, thousandths, window
 from features.ratios import share, shrunk
 
 KINDS = {"nps": (9, 6), "csat": (4, 2)}  # satisfied from the first mark up, dissatisfied from the second down: 0–10 and 1–5
@@ -33,7 +33,7 @@ def measures(business: Business) -> list[Measure]:
             return rows.kind == kind
 
         def milli(rows: Any, kind: str = kind) -> Any:
-            return (rows.kind == kind).ifelse((rows.score * 1_000).round().cast("int64"), 0)
+            return (rows.kind == kind).ifelse(thousandths(rows.score), 0)
 
         def net(rows: Any, kind: str = kind, high: int = satisfied, low: int = dissatisfied) -> Any:
             return (rows.kind == kind).ifelse((rows.score >= high).ifelse(1, (rows.score <= low).ifelse(-1, 0)), 0)

@@ -100,6 +100,11 @@ def state(name: str, table: str, value: RowValue, since: str = "day", until: Seq
     return Interval(name, table, value, Edge(since), tuple(Edge(column) for column in until))
 
 
+def thousandths(value: Any) -> Any:
+    """A fractional value as an integer, since sums must be exact."""
+    return (value * 1_000).round().cast("int64")
+
+
 def every_row(rows: Any) -> Any:
     """Counts each row as one."""
     return rows["day"].notnull()

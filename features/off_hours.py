@@ -6,9 +6,9 @@ is judged, its hour is not.
 
 from typing import Any
 
-from features.contract import Business, Column, Signal, View
-from features.measures import Floats, Measure, Peer, state, window
-from features.ratios import share, spike
+from features.contract import Business, Column, Signal
+from features.measures import Measure, Peer, state, window
+from features.ratios import own_spike, share
 from features.time import DAY_US, weekday_of
 
 WINDOWS = (30, 90, 180)  # days
@@ -47,12 +47,6 @@ def _outside(local_us: Any, from_minute: int, to_minute: int) -> Any:
     return has_time & ((local_us < from_minute * MINUTE_US) | (local_us >= to_minute * MINUTE_US))
 
 
-def _spike(view: View, days: int) -> Floats:
-    before, of_before = (view[f"{name}_365"] - view[f"{name}_{days}"] for name in ("off_hours", "inbound"))
-    typical = share(view["peer_off_hours"], view["peer_inbound"])
-    return spike(view[f"off_hours_{days}"], view[f"inbound_{days}"], before, of_before, typical)
-
-
 def _share(name: str, days: int, where: str) -> Column:
     column = f"{name}_share_{days}"
     return Column(
@@ -75,7 +69,7 @@ COLUMNS = (
     _share("night", 180, "at night"),
     Column(
         "off_hours_spike_90",
-        lambda view: _spike(view, 90),
+        lambda view: own_spike(view, "off_hours", "inbound", 90),
         "ratio",
         "the off-hours share of the last 90 days against the client's own before, within the year, shrunk to its segment's (1 = as usual)",
         1,

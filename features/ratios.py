@@ -1,8 +1,16 @@
 """Arrays of numbers -> shares, shrunk rates and spikes, the same for every signal. What is not known is NaN, never a guess of zero."""
 
+from typing import Protocol
+
 import numpy as np
 
 from features.measures import Floats
+
+
+class Named(Protocol):
+    """Measures by name, as a column's function sees them."""
+
+    def __getitem__(self, name: str) -> Floats: ...
 
 
 def share(part: Floats, whole: Floats) -> Floats:
@@ -26,6 +34,16 @@ def spike(now: Floats, of_now: Floats, before: Floats, of_before: Floats, typica
     found = np.ones(np.broadcast(now, usual).shape)
     np.divide(shrunk(now, of_now, usual, strength), usual, out=found, where=usual > 0)
     return found
+
+
+def own_spike(view: Named, part: str, whole: str, days: int) -> Floats:
+    """`spike` of a part's share of a whole in the last so many days over the rest of the year, against the peers' of the year.
+
+    Reads the measures <part>_<days>, <part>_365, peer_<part>, and those of the whole.
+    """
+    before, of_before = (view[f"{name}_365"] - view[f"{name}_{days}"] for name in (part, whole))
+    typical = share(view[f"peer_{part}"], view[f"peer_{whole}"])
+    return spike(view[f"{part}_{days}"], view[f"{whole}_{days}"], before, of_before, typical)
 
 
 def against_usual(now: Floats, now_days: float, before: Floats, before_days: Floats) -> Floats:

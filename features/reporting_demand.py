@@ -8,7 +8,7 @@ import numpy as np
 
 from features.contract import Business, Column, Signal, View
 from features.measures import Floats, Measure, Peer, first_day, last_day, state, window
-from features.ratios import share, spike
+from features.ratios import own_spike, share
 
 DEMANDS = ("report_request", "instruction")
 WINDOWS = (30, 90, 365)  # days
@@ -35,15 +35,6 @@ def measures(_: Business) -> list[Measure]:
     ]
 
 
-def _typical(view: View) -> Floats:
-    return share(view["peer_demands"], view["peer_inbound"])
-
-
-def _spike(view: View, days: int) -> Floats:
-    before, of_before = (view[f"{name}_365"] - view[f"{name}_{days}"] for name in ("demands", "inbound"))
-    return spike(view[f"demands_{days}"], view[f"inbound_{days}"], before, of_before, _typical(view))
-
-
 def _after_quiet(view: View) -> Floats:
     before = view["demands_365"] - view["demands_90"]
     excess = np.maximum(view["demands_90"] - before * (90 / 275), 0)
@@ -67,7 +58,7 @@ COLUMNS = (
     *(
         Column(
             f"demand_spike_{days}",
-            lambda view, days=days: _spike(view, days),  # type: ignore[misc]
+            lambda view, days=days: own_spike(view, "demands", "inbound", days),  # type: ignore[misc]
             "ratio",
             f"that share in the last {days} days against the client's own before, within the year, shrunk to its segment's (1 = as usual)",
             1,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from features.contract import Business, Column, Signal
-from features.measures import Latest, Measure, last_day, window
+from features.measures import Latest, Measure, last_day, thousandths, window
 from features.ratios import share
 
 
@@ -12,7 +12,7 @@ def _is_mark(rows: Any) -> Any:
 
 
 def _milli(rows: Any) -> Any:
-    return (rows.score * 1_000).round().cast("int64")
+    return thousandths(rows.score)
 
 
 def measures(_: Business) -> list[Measure]:

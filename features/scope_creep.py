@@ -8,7 +8,7 @@ from typing import Any
 
 from features.contract import Business, Column, Signal, View
 from features.measures import Floats, Measure, Peer, state, window
-from features.ratios import share, spike
+from features.ratios import own_spike, share
 
 REQUEST_WORDS = "In the last year there were {scope_request_share_365:.0%} as many requests beyond the order as contacts from the client."
 SPIKE_WORDS = (
@@ -40,12 +40,6 @@ def measures(_: Business) -> list[Measure]:
     ]
 
 
-def _spike(view: View) -> Floats:
-    before, of_before = (view[f"{name}_365"] - view[f"{name}_90"] for name in ("requests", "inbound"))
-    typical = share(view["peer_requests"], view["peer_inbound"])
-    return spike(view["requests_90"], view["inbound_90"], before, of_before, typical)
-
-
 def _rise(view: View) -> Floats:
     before = share(view["beyond_365"] - view["beyond_90"], view["scoped_365"] - view["scoped_90"])
     return share(view["beyond_90"], view["scoped_90"]) - before
@@ -65,7 +59,7 @@ COLUMNS = (
     ),
     Column(
         "scope_request_spike_90",
-        _spike,
+        lambda view: own_spike(view, "requests", "inbound", 90),
         "ratio",
         "that share in the last 90 days against the client's own before, within the year, shrunk to its segment's (1 = as usual)",
         1,

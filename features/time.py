@@ -274,11 +274,16 @@ def joint_clocks(known: Sequence[Any], superseded: Sequence[Any]) -> tuple[Any, 
     return ibis.greatest(*known), ibis.least(*(day.fill_null(NEVER) for day in superseded))
 
 
-def within_life(day: Any, from_day: Any, until_on: Any) -> Any:
-    """Whether a local day lies within the life of something from a local day to a date (Ibis columns; a null date = it lives on)."""
+def local_day(column: Any) -> Any:
+    """A date or a day (Ibis column) as a local day."""
     import ibis
 
-    ended = until_on.delta(ibis.date("1970-01-01"), unit="day").cast("int32").fill_null(NEVER)
+    return column.delta(ibis.date("1970-01-01"), unit="day").cast("int32") if column.type().is_date() else column.cast("int32")
+
+
+def within_life(day: Any, from_day: Any, until_on: Any) -> Any:
+    """Whether a local day lies within the life of something from a local day to a date (Ibis columns; a null date = it lives on)."""
+    ended = local_day(until_on).fill_null(NEVER)
     return (day >= from_day) & (day <= ended)
 
 
@@ -303,11 +308,12 @@ def spells_covered(versions: Any, by: Sequence[str]) -> Any:
 
     seen = versions.select(*by, begins=ibis.greatest(versions.day, versions.known), ends=versions.superseded.fill_null(NEVER))
     seen = seen.filter(seen.begins < seen.ends)
-    in_order = ibis.window(group_by=list(by), order_by=["begins", "ends"])
-    so_far = seen.mutate(reach=seen.ends.max().over(ibis.cumulative_window(group_by=list(by), order_by=["begins", "ends"])))
+    order = {"group_by": list(by), "order_by": ["begins", "ends"]}
+    in_order, cumulative = ibis.window(**order), ibis.cumulative_window(**order)
+    so_far = seen.mutate(reach=seen.ends.max().over(cumulative))
     before = so_far.mutate(reached=so_far.reach.lag().over(in_order))
     is_new = (before.begins > before.reached).fill_null(True).cast("int64")
     numbered = before.mutate(is_new=is_new)
-    numbered = numbered.mutate(spell=numbered.is_new.sum().over(ibis.cumulative_window(group_by=list(by), order_by=["begins", "ends"])))
+    numbered = numbered.mutate(spell=numbered.is_new.sum().over(cumulative))
     merged = numbered.group_by([*by, "spell"]).aggregate(begins=numbered.begins.min(), ends=numbered.ends.max())
     return merged.drop("spell")

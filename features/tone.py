@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from features.contract import Business, Column, Signal, View
-from features.measures import Floats, Measure, Peer, state, window
+from features.measures import Floats, Measure, Peer, state, thousandths, window
 from features.ratios import share, shrunk
 
 HOSTILE = -0.5  # and below
@@ -35,7 +35,7 @@ def measures(_: Business) -> list[Measure]:
         return rows.tone.notnull() & ~our_words
 
     def tone(rows: Any) -> Any:
-        return is_marked(rows).ifelse(_milli(rows.tone), 0)
+        return is_marked(rows).ifelse(thousandths(rows.tone), 0)
 
     def is_morale(rows: Any) -> Any:
         return rows.kind == "staff_morale"
@@ -44,16 +44,12 @@ def measures(_: Business) -> list[Measure]:
         *window("marked", "interactions", is_marked, 90, 180, 365),
         *window("tone", "interactions", tone, 90, 365),
         *window("hostile", "interactions", lambda rows: is_marked(rows) & (rows.tone <= HOSTILE), 180),
-        *window("morale", "surveys", lambda rows: is_morale(rows).ifelse(_milli(rows.score), 0), 365),
+        *window("morale", "surveys", lambda rows: is_morale(rows).ifelse(thousandths(rows.score), 0), 365),
         *window("morale_marks", "surveys", is_morale, 365),
         state("segment", "clients", lambda rows: rows.segment),
         Peer("peer_tone", of="tone_365", by="segment"),
         Peer("peer_marked", of="marked_365", by="segment"),
     ]
-
-
-def _milli(value: Any) -> Any:
-    return (value * 1_000).round().cast("int64")
 
 
 def _fall(view: View) -> Floats:
