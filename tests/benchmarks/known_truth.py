@@ -181,7 +181,9 @@ def causes_found(parts: Parts, model: Model, learnt: Snapshots) -> dict[str, Any
     chosen = np.flatnonzero((probability >= cut) & has_cause)
     alerted, leading = parts.judge.features.iloc[chosen], truth["leading_cause"].to_numpy(object)[chosen]
     usual = np.nanmedian(parts.judge.features[list(model.columns)].to_numpy(np.float64), axis=0)
-    reasons = top_reasons(model, model.explain(alerted), alerted, usual=usual, columns={}, settings=parts.source.settings.explain)
+    reasons = top_reasons(
+        model, model.explain(alerted), alerted, target="churn", usual=usual, columns={}, settings=parts.source.settings.explain
+    )
     named = [[reason.signal for reason in own] for own in reasons]
     ranked = read_off_causes(parts, learnt, alerted)
     of_learnt = parts.months(learnt)["leading_cause"]
@@ -298,8 +300,9 @@ def world_figures(world: str, asked: argparse.Namespace, sizes: list[int]) -> di
             "endless_share_of_truth": near(ceilings["endless"], ceilings["truth"]) if endless else None,
             "curve": rows,
         }
-        if world != "chance":
-            found["causes"] = causes_found(parts, largest.scorer, parts.some(sizes[-1]))
+        learnt = parts.some(sizes[-1])
+        if len(set(parts.months(learnt)["leading_cause"]) & set(CAUSE_SIGNALS)) > 1:  # in `chance` and `faint` hardly any cause leads
+            found["causes"] = causes_found(parts, largest.scorer, learnt)
         found["signals"] = ablation(parts, seed)
     print(f"{world}: {time.perf_counter() - began:.0f} s", flush=True)
     return found
