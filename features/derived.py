@@ -36,7 +36,7 @@ DERIVED: Mapping[str, tuple[str, ...]] = {
 
 
 def settlements(payments: Any, invoices: Any) -> Any:
-    """payments ⋈ invoices. `day` is the payment's; due_on the invoice's.
+    """payments ⋈ invoices. `day` is the payment's; due_on and issued (a local day) the invoice's.
 
     It cannot have been known to settle an invoice before that was issued, hence the invoice's `day` among the clocks: a prepayment counts
     from the issue on.
@@ -51,7 +51,10 @@ def settlements(payments: Any, invoices: Any) -> Any:
         [joined.known, joined.invoice_known, joined.issued_day], [joined.superseded, joined.invoice_superseded]
     )
     return joined.select(
-        "payment_id", "invoice_id", "client_id", "amount", "currency", "due_on", "day", known=known, superseded=superseded
+        *("payment_id", "invoice_id", "client_id", "amount", "currency", "due_on", "day"),
+        issued="issued_day",
+        known=known,
+        superseded=superseded,
     ).order_by("client_id", "payment_id")
 
 

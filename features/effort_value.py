@@ -4,15 +4,17 @@ The contribution margin is revenue less cost to serve, over the larger of the tw
 below that the share of the cost that nothing covers. So it stays within −100 % and 100 %, and effort for no revenue at all, the worst
 case, is −100 % rather than unknown; the cost's share of revenue is 100 % less it. A net credit counts as no revenue.
 
-Cost is that of the time entries. An entry without one, or in another currency, is valued by its minutes at what a minute cost the whole
-portfolio in the last 365 days, lest a client look cheap because nobody wrote its cost down; where no entry has a cost, cost is unknown.
-"""
+Cost to serve is here the cost of work alone, that of the time entries: where one has none it is valued by its minutes, at the portfolio's
+last 365 days; where no entry has a cost, it is unknown, and economics.hourly_cost is not looked at. The accounts (pipeline/economics.py)
+look at it, and count disputes and financing too.
 
-from typing import Any
+Who was invoiced in another currency in a window has not brought nothing: what it brings is unknown, and others are compared without it.
+"""
 
 import numpy as np
 
 from features.contract import Business, Column, Signal, View
+from features.economics import margin, minute_cost, uncosted_minutes, work_cost
 from features.measures import Floats, Measure, Peer, state, window
 from features.ratios import share, shrunk
 
@@ -22,59 +24,53 @@ PRIOR_OWNER_MINUTES = 5 * 8 * 60  # a working week, shared out as before
 
 
 def measures(business: Business) -> list[Measure]:
-    """Minutes, cost, minutes without a cost, revenue; everyone's, and those of the clients with the same account owner."""
+    """Minutes, cost, minutes without a cost, revenue, invoices in other currencies; everyone's, and those of the same account owner's.
 
-    def uncosted(rows: Any) -> Any:
-        is_costed = rows.cost.notnull() & (rows.currency.fill_null(business.currency) == business.currency)
-        return is_costed.ifelse(0, rows.duration_minutes)
-
+    known_…: of the clients without any invoice in another currency, for those without one.
+    """
     return [
         *window("minutes", "work", lambda rows: rows.duration_minutes, 90, 365),
         *window("cost", "work", lambda rows: business.money(rows, "cost"), 180, 365, 545),
-        *window("uncosted", "work", uncosted, 180, 365, 545),
+        *window("uncosted", "work", lambda rows: uncosted_minutes(rows, business), 180, 365, 545),
         *window("revenue", "invoices", business.money, 180, 365, 545),
+        *window("foreign", "invoices", lambda rows: rows.currency.fill_null(business.currency) != business.currency, 365, 545),
         state("owner", "clients", lambda rows: rows.account_owner),
-        *(Peer(f"all_{name}", of=f"{name}_365") for name in ("minutes", "cost", "uncosted", "revenue")),
+        *(Peer(f"all_{name}", of=f"{name}_365") for name in ("minutes", "cost", "uncosted")),
+        *(Peer(f"known_{name}", of=f"{name}_365", by="foreign_365") for name in ("minutes", "cost", "uncosted", "revenue")),
         *(Peer(f"owner_minutes_{days}", of=f"minutes_{days}", by="owner") for days in (90, 365)),
     ]
 
 
-def _minute_cost(view: View) -> Floats:
-    """What a minute cost the whole portfolio in the last 365 days, in minor units; NaN where no entry has a cost."""
-    costed = share(view["all_cost"], view["all_minutes"] - view["all_uncosted"])
-    return np.where(view["all_cost"] > 0, costed, np.nan)
-
-
 def _valued(view: View, cost: Floats, uncosted: Floats) -> Floats:
-    """Cost to serve: as recorded, and by the minutes what was not."""
-    estimated = np.where(uncosted > 0, uncosted * _minute_cost(view), 0)
-    return np.where(view["all_cost"] > 0, cost + estimated, np.nan)
+    """Cost to serve, at what a minute cost the whole portfolio in the last 365 days; NaN where no entry of those days has a cost."""
+    a_minute = minute_cost(view["all_cost"], view["all_minutes"], view["all_uncosted"])
+    return np.where(view["all_cost"] > 0, work_cost(cost, uncosted, a_minute), np.nan)
 
 
 def _cost(view: View, days: int) -> Floats:
     return _valued(view, view[f"cost_{days}"], view[f"uncosted_{days}"])
 
 
-def margin(revenue: Floats, cost: Floats) -> Floats:
-    """Contribution over the larger of revenue and cost, −1..1; NaN where there is neither.
+def _if_priced(view: View, days: int, values: Floats) -> Floats:
+    """NaN where the client was invoiced in another currency in these days."""
+    return np.where(view[f"foreign_{days}"] == 0, values, np.nan)
 
-    >>> margin(np.array([100.0, 50.0, 0.0, 0.0]), np.array([40.0, 100.0, 30.0, 0.0])).tolist()
-    [0.6, -0.5, -1.0, nan]
-    """
-    revenue, cost = np.maximum(revenue, 0), np.maximum(cost, 0)
-    return share(revenue - cost, np.maximum(revenue, cost))
+
+def _margin(view: View) -> Floats:
+    return _if_priced(view, 365, margin(view["revenue_365"], _cost(view, 365)))
 
 
 def _margin_fall(view: View) -> Floats:
     revenue, cost = view["revenue_180"], _cost(view, 180)
     revenue_before, cost_before = view["revenue_545"] - revenue, _cost(view, 545) - cost
     prior = PRIOR_DAYS / 365
-    return margin(revenue_before, cost_before) - margin(revenue + prior * revenue_before, cost + prior * cost_before)
+    fall = margin(revenue_before, cost_before) - margin(revenue + prior * revenue_before, cost + prior * cost_before)
+    return _if_priced(view, 545, fall)
 
 
 def _attention_gap(view: View) -> Floats:
-    gap = share(view["minutes_365"], view["all_minutes"]) - share(view["revenue_365"], view["all_revenue"])
-    return np.where((view["minutes_365"] > 0) | (view["revenue_365"] != 0), gap, np.nan)
+    gap = share(view["minutes_365"], view["known_minutes"]) - share(view["revenue_365"], view["known_revenue"])
+    return _if_priced(view, 365, np.where((view["minutes_365"] > 0) | (view["revenue_365"] != 0), gap, np.nan))
 
 
 def _crowding_out(view: View) -> Floats:
@@ -86,9 +82,9 @@ def _crowding_out(view: View) -> Floats:
 def _opportunity_cost(view: View) -> Floats:
     """A difference, not a ratio: twice a negative contribution would look like twice the value."""
     minutes, contribution = view["minutes_365"], view["revenue_365"] - _cost(view, 365)
-    typical = share(view["all_revenue"] - _valued(view, view["all_cost"], view["all_uncosted"]), view["all_minutes"])
+    typical = share(view["known_revenue"] - _valued(view, view["known_cost"], view["known_uncosted"]), view["known_minutes"])
     own = shrunk(contribution, minutes, typical, PRIOR_MINUTES)
-    return np.where(minutes > 0, (typical - own) * 60 / 100, np.nan)
+    return _if_priced(view, 365, np.where(minutes > 0, (typical - own) * 60 / 100, np.nan))
 
 
 COLUMNS = (
@@ -96,13 +92,13 @@ COLUMNS = (
     Column("staff_hours_365", lambda view: view["minutes_365"] / 60, "hours", "worked for the client in the last 365 days", 0),
     Column(
         "contribution_margin_365",
-        lambda view: margin(view["revenue_365"], _cost(view, 365)),
+        _margin,
         "share",
-        "revenue of the last 365 days less the cost to serve, over the larger of the two",
+        "revenue of the last 365 days less the cost of our work, over the larger of the two",
         None,
         misfit=-1,
-        raises="The last year's revenue less the client's cost to serve was only {contribution_margin_365:.0%} of the larger of the two.",
-        lowers="The last year's revenue less the client's cost to serve was {contribution_margin_365:.0%} of the larger of the two.",
+        raises="The last year's revenue less the cost of our work was only {contribution_margin_365:.0%} of the larger of the two.",
+        lowers="The last year's revenue less the cost of our work was {contribution_margin_365:.0%} of the larger of the two.",
     ),
     Column(
         "contribution_margin_fall_180",
@@ -112,14 +108,14 @@ COLUMNS = (
         None,
         misfit=1,
         yardstick=0,
-        raises="The contribution margin has fallen of late; over the last year it was {contribution_margin_365:.0%}.",
-        lowers="The contribution margin has not fallen of late; over the last year it was {contribution_margin_365:.0%}.",
+        raises="The margin after the cost of our work has fallen of late; over the last year it was {contribution_margin_365:.0%}.",
+        lowers="The margin after the cost of our work has not fallen of late; over the last year it was {contribution_margin_365:.0%}.",
     ),
     Column(
         "attention_gap_365",
         _attention_gap,
         "share",
-        "share of all hours worked in the last 365 days less share of everyone's revenue",
+        "share of all hours worked in the last 365 days less share of all revenue; of clients invoiced in our currency alone",
         None,
         misfit=1,
         yardstick=0,
@@ -143,7 +139,7 @@ COLUMNS = (
         "opportunity_cost_per_hour_365",
         _opportunity_cost,
         "currency/hour",
-        "contribution of the portfolio's average hour in the last 365 days less that of an hour for this client, drawn to the former",
+        "revenue less cost of work of the portfolio's average hour in the last 365 days less that of this client's, drawn to the former",
         None,
         misfit=1,
         yardstick=0,

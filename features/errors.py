@@ -11,6 +11,11 @@ class UserError(Exception):
         self.where, self.found, self.wanted, self.cure = where, found, wanted, cure
         super().__init__(f"{where}\n  found:  {found}\n  wanted: {wanted}\n  cure:   {cure}")
 
+    @property
+    def in_one_line(self) -> str:
+        """All of it, where one lack among others is told and the command goes on."""
+        return f"{self.where}: found {self.found}; wanted: {self.wanted}; cure: {self.cure}"
+
 
 class NotEnoughHistory(UserError):
     """There is too little to learn from: too short a history, too few clients, or no one who left."""

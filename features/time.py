@@ -10,6 +10,7 @@ it: day < as_of and known < as_of <= superseded. Since as_of is a midnight, comp
 """
 
 from bisect import bisect_right
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -109,6 +110,21 @@ def month_starts(first_day: int, last_day: int) -> list[int]:
 def week_starts(first_day: int, last_day: int) -> list[int]:
     """Every Monday in [first_day, last_day]."""
     return [day for day in range(first_day, last_day + 1) if weekday_of(day) == 0]
+
+
+def steps_back(day: int, cadence: str, n: int) -> list[int]:
+    """The n as_ofs before a day, a step apart, ascending: months (the same day, or their last), weeks, or 30 days where as_ofs are listed.
+
+    >>> [str(to_date(day)) for day in steps_back(to_day(date(2024, 3, 31)), "monthly", 2)]
+    ['2024-01-31', '2024-02-29']
+    >>> steps_back(100, "weekly", 2), steps_back(100, "listed", 1)
+    ([86, 93], [70])
+    """
+    if cadence != "monthly":
+        return [day - (7 if cadence == "weekly" else 30) * back for back in range(n, 0, -1)]
+    on = to_date(day)
+    months = [divmod(on.year * 12 + on.month - 1 - back, 12) for back in range(n, 0, -1)]
+    return [to_day(date(year, month + 1, min(on.day, monthrange(year, month + 1)[1]))) for year, month in months]
 
 
 def entering_index(as_ofs: Sequence[int], day: int) -> int:
@@ -258,6 +274,26 @@ def in_window(day: Ints, as_of: int, window_days: int) -> Flags:
     ages = age_days(day, as_of)
     flags: Flags = (ages >= 1) & (ages <= window_days)
     return flags
+
+
+def in_retrospect(rows: Any, as_of: int) -> Any:
+    """A canonical Arrow table as it was known at as_of, every row as if known from its own day on: what had happened when.
+
+    Looks at it up to as_of differ by what happened between them, not by what came to be known; later looks tell nothing.
+
+    >>> import pyarrow as pa
+    >>> rows = pa.table({"amount": [1, 2, 3], "day": [5, 5, 9], "known": [5, 8, 11], "superseded": [8, None, None]})
+    >>> [in_retrospect(rows, as_of).select(["amount", "known"]).to_pylist() for as_of in (8, 10)]
+    [[{'amount': 1, 'known': 5}], [{'amount': 2, 'known': 5}]]
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_current = pc.fill_null(pc.greater_equal(rows["superseded"], as_of), True)
+    is_seen = pc.and_(is_current, pc.and_(pc.less(rows["day"], as_of), pc.less(rows["known"], as_of)))
+    seen = rows.filter(is_seen)
+    seen = seen.set_column(seen.column_names.index("known"), "known", seen["day"])
+    return seen.set_column(seen.column_names.index("superseded"), "superseded", pa.nulls(seen.num_rows, pa.int32()))
 
 
 def days_past(due: Any, day: Any) -> Any:

@@ -82,6 +82,20 @@ def test_costs_in_another_currency_are_valued_by_their_minutes():
     assert values["contribution_margin_365"] == pytest.approx(1 - (20 + 60 * 50 / 120) / 100)
 
 
+def test_revenue_in_another_currency_is_unknown_not_nought_and_others_are_compared_without_it():
+    work = "client ago duration_minutes cost\n a 5 600 300\n b 5 60 30\n c 5 60 50"
+    invoices = "client ago amount currency\n a 400 900 USD\n a 500 900 EUR\n b 5 90 USD\n b 6 90 EUR\n a 5 400 EUR\n c 5 100 EUR"
+    a, b, c = (columns_of(SIGNAL, client=client, work=work, invoices=invoices) for client in "abc")
+    assert {name for name, value in b.items() if np.isnan(value)} >= {
+        *("contribution_margin_365", "contribution_margin_fall_180", "attention_gap_365", "opportunity_cost_per_hour_365")
+    }
+    assert (b["staff_hours_365"], a["contribution_margin_365"]) == (1, 0.25)
+    assert np.isnan(a["contribution_margin_fall_180"])  # the window before holds dollars
+    assert c["attention_gap_365"] == pytest.approx(60 / 660 - 100 / 500)
+    an_hour = 60 * (500 - 350) / 660
+    assert c["opportunity_cost_per_hour_365"] == pytest.approx(an_hour - 60 * (50 + 480 * an_hour / 60) / (60 + 480))
+
+
 def test_where_no_entry_has_a_cost_there_is_no_margin_but_hours_remain():
     values = columns_of(SIGNAL, work="ago duration_minutes\n 5 90\n 200 90", invoices="ago amount\n 5 100")
     assert np.isnan(values["contribution_margin_365"])

@@ -22,7 +22,7 @@ EXCEPT = {
     "time.py": "the one module",
     "simulate.py": "invents histories, and so decides what happens when; it looks at none",
 }
-AS_OF_ASKED_FOR = {("score.py", "chosen_day"), ("snapshot.py", "as_ofs")}  # whether an as_of lies in the data's range: no row is judged
+AS_OF_ASKED_FOR = {("judge.py", "chosen_day"), ("snapshot.py", "as_ofs")}  # whether an as_of lies in the data's range: no row is judged
 
 
 def clock_in(node: ast.AST) -> str | None:
