@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pipeline.world.exports import Desk
 from pipeline.world.states import Flags
 
-REPEATED = {"crm": 0.004, "receipts": 0.003, "tasks": 0.002, "timesheet": 0.002}  # share of lines that stand twice
+REPEATED = {"crm": 0.004, "receipts": 0.003, "tasks": 0.002, "timesheet": 0.002, "steps": 0.01}  # share of lines that stand twice
 RETOLD = ("Complaint", "Price question", "Instruction", "Change request")
 
 
@@ -42,6 +42,7 @@ def blemished(desk: Desk, exports: dict[str, pa.Table]) -> dict[str, pa.Table]:
         "timesheet": _spoilt(desk, whole["timesheet"], "Minutes", ["-", "90 min"], 4),
         "surveys": _spoilt(desk, whole["surveys"], "Score", ["?", ""], 3),
         "people": _spoilt(desk, whole["people"], "Since", ["", "00/00/0000"], 3),
+        "steps": _spoilt(desk, whole["steps"], "Done", ["", "last week"], 2),
     }
     return {name: _repeated(desk, lines, name) if name in REPEATED else lines for name, lines in found.items()}
 

@@ -8,7 +8,7 @@ Not foreseen, as by nobody: scheduled crises that have not begun, and neighbours
 those that have decays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from pipeline.world import states
 from pipeline.world.lives import Lives, client_ids, lived, weeks_of
 from pipeline.world.papers import in_notice, kept_at
 from pipeline.world.settings import Simulate
-from pipeline.world.states import Common, Episodes, Floats, Ints, State, Traits, stream
+from pipeline.world.states import Common, Episodes, Flags, Floats, Ints, State, Traits, stream
 
 PARTICLES = 40_000  # stepped at a time: their arrays stay in the processor's cache, or nearly
 
@@ -59,26 +59,40 @@ def leaving_probability(
 
     Who has given notice cannot do so again: 0, also while nobody has entered it yet and the client looks like any other.
     """
+    paths = 1 if settings.laws.is_null else n_paths  # then all paths are one
+    parts = []
+    for lives, as_of, wanted in looked_at(settings, as_ofs, clients):
+        window = Window.of(lives, to_day(as_of), gap_days, horizon_days)
+        parts.append(found_at(as_of, lives, *chances(lives, window, wanted, paths, _walked)))
+        noticed = np.flatnonzero(in_notice(lives, window.as_of) & wanted)
+        parts.append(found_at(as_of, lives, noticed, np.zeros(len(noticed))))
+    return in_order(parts)
+
+
+def looked_at(settings: Simulate, as_ofs: Sequence[date], clients: Sequence[str] | None) -> Iterator[tuple[Lives, date, Flags]]:
+    """Each block's lives, whole states kept, with each as_of, and which of the block's clients are asked for.
+
+    Raises ValueError if an as_of is not in the world's weeks.
+    """
     first_day, n_weeks, _ = weeks_of(settings)
-    days = [to_day(as_of) for as_of in as_ofs]
-    weeks = {day: (day - first_day) // 7 for day in days}
-    outside = [as_of for as_of, day in zip(as_ofs, days, strict=True) if not 0 <= weeks[day] < n_weeks]
+    weeks = {as_of: (to_day(as_of) - first_day) // 7 for as_of in as_ofs}
+    outside = [as_of for as_of, week in weeks.items() if not 0 <= week < n_weeks]
     if outside:
         raise ValueError(f"{outside[0]} is not in the world's weeks")
-    parts = []
     for first, n in settings.blocks:
-        ids = client_ids(first + np.arange(n))
-        wanted = np.ones(n, bool) if clients is None else np.isin(ids, list(clients))
-        if not wanted.any():
-            continue
-        lives = lived(settings, first, n, keep=set(weeks.values()))
-        for as_of, day in zip(as_ofs, days, strict=True):
-            here = np.flatnonzero(kept_at(lives, day) & wanted)
-            window = Window(day, day + gap_days, day + gap_days + horizon_days, first_day + 7 * weeks[day])
-            chance = _chances(lives, *lives.kept[weeks[day]], here, window, n_paths)
-            parts.append(pd.DataFrame({"client_id": ids[here], "as_of": as_of, "probability": chance}))
-            noticed = np.flatnonzero(in_notice(lives, day) & wanted)
-            parts.append(pd.DataFrame({"client_id": ids[noticed], "as_of": as_of, "probability": 0.0}))
+        wanted = np.ones(n, bool) if clients is None else np.isin(client_ids(first + np.arange(n)), list(clients))
+        if wanted.any():
+            lives = lived(settings, first, n, keep=set(weeks.values()))
+            for as_of in as_ofs:
+                yield lives, as_of, wanted
+
+
+def found_at(as_of: date, lives: Lives, clients: Ints, probability: npt.NDArray[np.float64]) -> pd.DataFrame:
+    ids = client_ids(lives.first + np.arange(lives.n))
+    return pd.DataFrame({"client_id": ids[clients], "as_of": as_of, "probability": probability})
+
+
+def in_order(parts: list[pd.DataFrame]) -> pd.DataFrame:
     columns = ["client_id", "as_of", "probability"]
     found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     return found.sort_values(["client_id", "as_of"], kind="stable", ignore_index=True)[columns]
@@ -93,6 +107,11 @@ class Window:
     ends: int
     week_on: int
 
+    @classmethod
+    def of(cls, lives: Lives, as_of: int, gap_days: int, horizon_days: int) -> "Window":
+        week_on = lives.first_day + 7 * ((as_of - lives.first_day) // 7)
+        return cls(as_of, as_of + gap_days, as_of + gap_days + horizon_days, week_on)
+
     def shares(self) -> list[tuple[float, float]]:
         """Of each week from the as_of on: the part that lies in the gap, and the part in the window."""
         found = []
@@ -102,20 +121,24 @@ class Window:
         return found
 
 
-def _chances(lives: Lives, state: State, common: Common, here: Ints, window: Window, n_paths: int) -> npt.NDArray[np.float64]:
-    laws = lives.settings.laws
-    paths = 1 if laws.is_null else n_paths  # then all paths are one
+Walk = Callable[[State, Common, np.random.Generator, Lives, Traits, Window], tuple[Floats, Floats]]
+
+
+def chances(lives: Lives, window: Window, wanted: Flags, n_paths: int, walk: Walk) -> tuple[Ints, npt.NDArray[np.float64]]:
+    """The clients with us on the as_of, of those wanted; and each one's share of the first of what `walk` finds in the two together."""
+    state, common = lives.kept[(window.as_of - lives.first_day) // 7]
+    here = np.flatnonzero(kept_at(lives, window.as_of) & wanted)
     random = stream(lives.settings.seed, "block", lives.first, "ceiling", window.as_of, window.ends, n_paths)
-    at_a_time = max(1, PARTICLES // paths)
+    at_a_time = max(1, PARTICLES // n_paths)
     found = np.zeros(len(here))
     for begins in range(0, len(here), at_a_time):
         who = here[begins : begins + at_a_time]
-        column = np.repeat(who, paths)
+        column = np.repeat(who, n_paths)
         traits = {name: values[column] for name, values in lives.traits.items()}
-        leaves, stays = _walked(state.of(column), _of_clients(common, lives.industry[column]), random, lives, traits, window)
-        leaves, stays = (values.reshape(len(who), paths).mean(1) for values in (leaves, stays))
-        found[begins : begins + at_a_time] = leaves / (leaves + stays)
-    return found
+        of_each = walk(state.of(column), _of_clients(common, lives.industry[column]), random, lives, traits, window)
+        happens, does_not = (values.reshape(len(who), n_paths).mean(1) for values in of_each)
+        found[begins : begins + at_a_time] = happens / (happens + does_not)
+    return here, found
 
 
 def _of_clients(common: Common, industry: Ints) -> Common:

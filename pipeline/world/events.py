@@ -5,7 +5,7 @@ Every rate hangs on the states of its week alone, never on who will leave; after
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,12 @@ HARMLESS = {
 }
 BY_MONTH = {1: 1.1, 3: 1.05, 4: 0.8, 7: 0.95, 8: 0.75, 9: 0.85, 10: 0.9, 11: 1.15, 12: 1.15}  # trade before the autumn holidays
 FIRST_TALKS_DAYS = 60
+
+
+class Shown(Protocol):
+    """States and traits by name, of whatever shape: all that rates hang on."""
+
+    def __getitem__(self, name: str, /) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class Topic:
     """One kind of contact: how often a week it happens, who begins it, how it is held, and how many are answered."""
 
     name: str
-    per_week: Callable[[Weeks], Floats]
+    per_week: Callable[[Shown], Floats]
     direction: str
     types: tuple[str, ...] = ("Email", "Email", "Phone", "Chat")
     minutes: float = 0  # mean of calls and meetings
@@ -101,76 +107,76 @@ class Topic:
     with_shipment: float = 0.0  # share that names a shipment
 
 
-def _complaining(w: Weeks) -> Any:
+def _complaining(w: Shown) -> Any:
     stirred = 0.75 * w["criticism"] + 0.36 * w["trickle"] + 0.06 * w["pressure"] + 0.08 * w["hostility"] + 0.1 * w["our_lapse"]
     return (w["complains"] * (0.4 + 1.2 * w["volume"]) + stirred + 0.2 * w["disaffection"] + 0.06 * w["rude"]) * np.exp(-0.2 * w["mood"])
 
 
-def _controlling(w: Weeks) -> Any:
+def _controlling(w: Shown) -> Any:
     return w["control"] + 0.3 * w["disaffection"]
 
 
-def _price(w: Weeks) -> Any:
+def _price(w: Shown) -> Any:
     early = 0.5 * w["first_talks"] * (0.3 + np.clip(w["difficult"], -0.5, 2))
     return 0.35 * w["friction"] + 0.28 * w["haggles"] + 0.16 * w["disaffection"] + np.maximum(early, 0) * 0.5 + 0.012
 
 
-def _present(w: Weeks, at_most: float) -> Any:
+def _present(w: Shown, at_most: float) -> Any:
     """Share of its usual contact that a client still seeks; `at_most` tells how much of this topic is the client's own choice."""
     done = 1 - 0.6 * at_most * w["solved"]
     return (1 - at_most * w["withdrawal"]) ** 1.5 * (1 - at_most * w["disaffection"]) * (1 - 0.3 * at_most * w["crisis"]) * done
 
 
-def _ours(w: Weeks) -> Any:
+def _ours(w: Shown) -> Any:
     """What is left of our own initiative: someone whom we would rather not speak to hears less of us (E1)."""
     return (1 - 0.7 * w["our_lapse"]) * (1 - 0.3 * w["august"])
 
 
-def _talking(w: Weeks) -> Any:
+def _talking(w: Shown) -> Any:
     return w["talk"] * (0.25 + 1.35 * w["volume"])
 
 
-def _declining(w: Weeks) -> Any:
+def _declining(w: Shown) -> Any:
     return w["declines"] + 1.2 * w["withdrawal"] + 0.5 * w["disaffection"] + 0.3 * w["breaks_agreements"]
 
 
-def _missing(w: Weeks) -> Any:
+def _missing(w: Shown) -> Any:
     return w["declines"] + 0.4 * w["withdrawal"] + 1.6 * w["breaks_agreements"]
 
 
-def _cancelling(w: Weeks) -> Any:
+def _cancelling(w: Shown) -> Any:
     return w["volume"] * (0.02 + 0.05 * w["fickle"] + 0.04 * w["breaks_agreements"] + 0.03 * w["crisis"])
 
 
-def _reports(w: Weeks) -> Any:
+def _reports(w: Shown) -> Any:
     return w["asks_reports"] * (1 + w["project"]) + 0.55 * _controlling(w) + 0.5 * w["audit"] + 0.08 * w["onboarding"]
 
 
-def _instructions(w: Weeks) -> Any:
+def _instructions(w: Shown) -> Any:
     return w["asks_reports"] * (0.5 + 4 * w["project"]) + 0.5 * _controlling(w) + 0.2 * w["onboarding"]
 
 
-def _escalating(w: Weeks) -> Any:
+def _escalating(w: Shown) -> Any:
     return _complaining(w) * (0.04 + 0.1 * w["criticism"] + 0.12 * w["hostility"])
 
 
-def _unreached(w: Weeks) -> Any:
+def _unreached(w: Shown) -> Any:
     return _complaining(w) * (0.1 + 0.4 * w["pressure"] + 0.5 * w["our_lapse"]) + 0.05 * w["overtime"]
 
 
-def _refusing(w: Weeks) -> Any:
+def _refusing(w: Shown) -> Any:
     return 0.12 * w["first_talks"] * np.clip(w["difficult"] - 0.5, 0, 2) + 0.02 * w["haggles"]
 
 
-def _questions(w: Weeks) -> Any:
+def _questions(w: Shown) -> Any:
     return (0.05 + 0.06 * w["volume"]) * w["talk"] + 0.15 * w["onboarding"]
 
 
-def _changing(w: Weeks) -> Any:
+def _changing(w: Shown) -> Any:
     return (0.05 + 0.4 * w["fickle"]) * (0.15 + w["volume"])
 
 
-def _reversing(w: Weeks) -> Any:
+def _reversing(w: Shown) -> Any:
     return (0.006 + 0.2 * w["fickle"]) * (0.15 + w["volume"])
 
 
@@ -212,8 +218,8 @@ def happened(weeks: Weeks, almanac: Almanac, people: People) -> pd.DataFrame:
     """
     lives = weeks.lives
     wave = lives.random("wave").gamma(12, 1 / 12, (lives.n, weeks.n_weeks))  # good and bad weeks of the phone
-    bustle = weeks["activity"] * weeks["season"] * (1 - 0.8 * weeks["absence"]) * (1 + 0.4 * weeks["project"]) * wave
-    first = pd.concat([_contacts(weeks, topic, bustle, almanac) for topic in TOPICS], ignore_index=True)
+    stir = bustle(weeks) * wave
+    first = pd.concat([_contacts(weeks, topic, stir, almanac) for topic in TOPICS], ignore_index=True)
     first["answers"] = -1
     replies = _replies(weeks, first, almanac)
     both = pd.concat([first, replies], ignore_index=True)
@@ -230,9 +236,15 @@ def happened(weeks: Weeks, almanac: Almanac, people: People) -> pd.DataFrame:
     return _with_shipments(weeks, _with_people(weeks, both, people))
 
 
-def _contacts(weeks: Weeks, topic: Topic, bustle: Floats, almanac: Almanac) -> pd.DataFrame:
+def bustle(weeks: Shown) -> Floats:
+    """How much more or less goes on in a week than usual, for whatever harmless reason."""
+    found: Floats = weeks["activity"] * weeks["season"] * (1 - 0.8 * weeks["absence"]) * (1 + 0.4 * weeks["project"])
+    return found
+
+
+def _contacts(weeks: Weeks, topic: Topic, stir: Floats, almanac: Almanac) -> pd.DataFrame:
     random = weeks.lives.random("contacts", topic.name, topic.direction)
-    counts = random.poisson(np.maximum(topic.per_week(weeks) * bustle, 0))
+    counts = random.poisson(np.maximum(topic.per_week(weeks) * stir, 0))
     client, week = np.nonzero(counts)
     many = counts[client, week]
     client, week = np.repeat(client, many), np.repeat(week, many)
@@ -269,6 +281,16 @@ def _coded(codes: Any, names: tuple[str, ...]) -> Any:
     return pd.Categorical.from_codes(codes, pd.Index(names))
 
 
+def we_never_answer(lapse: Floats) -> Floats:
+    share: Floats = 0.03 + 0.3 * lapse
+    return share
+
+
+def they_never_answer(away: Floats, breaks: Floats, sour: Floats, absent: Floats) -> Floats:
+    share: Floats = 0.1 + 0.45 * away + 0.25 * breaks + 0.2 * sour + 0.3 * absent
+    return share
+
+
 def _replies(weeks: Weeks, first: pd.DataFrame, almanac: Almanac) -> pd.DataFrame:
     """Answers to written messages: ours slower and rarer when we lapse, theirs when they withdraw or keep no agreements."""
     random = weeks.lives.random("replies")
@@ -281,7 +303,7 @@ def _replies(weeks: Weeks, first: pd.DataFrame, almanac: Almanac) -> pd.DataFram
     ours = np.log(150) + 1.7 * lapse + 0.5 * august + 0.3 * weeks.at("strain", client, day)
     theirs = np.log(60 * weeks.at("reply_hours", client, day)) + 1.6 * away + 1.5 * breaks + 0.9 * sour + 1.2 * absent
     latency = np.exp(np.where(is_in, ours, theirs) + random.normal(0, 1.0, n))
-    never = np.where(is_in, 0.03 + 0.3 * lapse, 0.1 + 0.45 * away + 0.25 * breaks + 0.2 * sour + 0.3 * absent)
+    never = np.where(is_in, we_never_answer(lapse), they_never_answer(away, breaks, sour, absent))
     answered = random.random(n) >= never
     at = (moment + np.minimum(latency, 40 * DAY)).astype(np.int64)
     evening = ~is_in & (random.random(n) < weeks.at("evenings", client, day) + 0.4 * weeks.at("pressure", client, day))

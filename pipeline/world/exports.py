@@ -119,6 +119,7 @@ def exported(desk: Desk, weeks: Weeks, contacts: pd.DataFrame, people: People, m
         "surveys": _surveys(desk, weeks),
         "reviews": _reviews(desk, weeks),
         "referrals": _referrals(desk),
+        "steps": _steps(desk, weeks),
     }
 
 
@@ -396,7 +397,22 @@ def _reviews(desk: Desk, weeks: Weeks) -> pa.Table:
         {"Review": _numbered("V", desk.numbers.take("review", len(lines)), 5), "Account": desk.accounts(lines.client.to_numpy(np.int64))}
         | {"Date": desk.almanac.day_text(lines.day.to_numpy(np.int64)), "Reviewer": pa.array(lines.reviewer.to_list(), pa.string())}
         | {"Verdict": pa.array(lines.verdict.to_list(), pa.string()), "Why": pa.array(lines.reason.to_list(), pa.string())}
+        | {"How chosen": pc.if_else(pa.array(lines.at_random.to_numpy(bool)), "At random", "Stood out")}
         | {"Entered": desk.stamps(desk.lives.random("review lines"), lines.known.to_numpy(np.int64))},
+    )
+
+
+def _steps(desk: Desk, weeks: Weeks) -> pa.Table:
+    """A line when a step is entered, another with what came of it."""
+    lines = papers.steps(weeks)
+    random, client = desk.lives.random("step lines"), lines.client.to_numpy(np.int64)
+    number = desk.numbers.take("step", int(lines.step.max()) + 1 if len(lines) else 0)
+    return _table(
+        lines.known.to_numpy(np.int64),
+        {"Step": _numbered("H", number[lines.step.to_numpy(np.int64)], 5), "Account": desk.accounts(client)}
+        | {"Done": desk.almanac.day_text(lines.day.to_numpy(np.int64)), "What": pa.array(lines.kind.to_list(), pa.string())}
+        | {"Outcome": pa.array(lines.outcome.to_list(), pa.string()), "By": _words(_owners(client, lines.day.to_numpy(np.int64)), STAFF)}
+        | {"Entered": desk.stamps(random, lines.known.to_numpy(np.int64))},
     )
 
 

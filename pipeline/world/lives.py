@@ -17,6 +17,7 @@ QUALITY = np.array([0.1, -0.6, 0.5, -0.3, 0.2, 0.7, -0.1, -0.5])  # how well eac
 SERVICES = ("air", "sea", "customs", "warehousing", "insurance", "consulting", "trucking")
 SERVICE_SHARE = np.array([0.45, 0.6, 0.5, 0.22, 0.25, 0.1, 0.25])  # of clients that use it
 COUNTRIES = ("GR", "CY", "IT", "DE")
+NOTICE_DAYS = {0: 0.2, 14: 0.2, 30: 0.45, 60: 0.15}  # and how many give so much
 CLOSENESS = (0.5, 1.6)  # beta: most ties are loose, few close
 CLOSEST = {"Referral": 0.35, "Partner": 0.35}  # at the weight of `neighbour`: +80 % on average; sister companies go together far oftener
 
@@ -207,9 +208,15 @@ def _traits(settings: Simulate, first: int, n: int) -> tuple[Traits, Ints, Any, 
         level = random.beta(1.1, 8, n) * np.exp(0.45 * np.clip(difficult, -2, 2))
         traits[name] = np.clip(level + (0.1 * traits["unwritten"] if name in ("scope_creep", "overtime") else 0), 0, 0.9)
     traits["quiet"] = (traits["asks_reports"] < 0.06).astype(float)
-    traits["unprofitable"] = np.clip(np.log(effort) - np.log(fee / 2_600), -0.7, 1.5)
+    traits["unprofitable"] = unprofitable(effort, fee)
     traits["off_focus"] = (uses[6] | uses[3]) / np.maximum(n_services / 2, 1)
     return {name: values.astype(np.float32) for name, values in traits.items()}, industry, country, uses
+
+
+def unprofitable(effort: Floats, fee: Floats) -> Floats:
+    """How little a client pays for the work that its shipments take, in logarithms; 0 where both are usual."""
+    found: Floats = np.clip(np.log(effort) - np.log(fee / 2_600), -0.7, 1.5)
+    return found
 
 
 def _ties(settings: Simulate, first: int, joined_day: Ints, industry: Ints) -> pd.DataFrame:
@@ -265,7 +272,7 @@ class _Book:
 
     def _end(self, client: int, decided: int, hand: str, state: State) -> None:
         random = self._random
-        notice = int(random.choice([0, 14, 30, 60], p=[0.2, 0.2, 0.45, 0.15]))
+        notice = int(random.choice(list(NOTICE_DAYS), p=list(NOTICE_DAYS.values())))
         self._rows.append(
             (
                 client,
@@ -289,20 +296,31 @@ class _Book:
         return pd.DataFrame(rows, columns=columns).sort_values(["client", "began_day"], ignore_index=True)
 
 
+GRIEVANCES = ("Fit", "Price", "Non payment", "Capacity")
+SAID_AS_IT_IS = 0.85  # of partings by us; the others are put down to fit, which offends nobody
 SERVICE = ("criticism", "trickle", "pressure", "hostility", "our_lapse", "dissatisfaction")
 REASON = dict.fromkeys(SERVICE, "Service") | {"friction": "Price", "solved": "Goal reached"}
+
+
+def grievances(state: State, traits: Traits) -> Floats:
+    """How much each of GRIEVANCES weighs on us, shape (grievances, clients): the first of the largest is why we part."""
+    of_conduct = np.stack([state[name] for name in ("scope_creep", "rude", "fickle", "overtime")]).max(0)
+    of_price = np.maximum(state["haggles"], 0.5 * traits["unprofitable"])
+    of_payment = np.maximum(state["breaks_agreements"], state["friction"])
+    return np.stack([of_conduct, of_price, of_payment, np.full_like(of_conduct, 0.25)])
+
+
+def chance_of_fit(state: State, traits: Traits) -> Floats:
+    """That `Fit` is what the file says where we part with a client, shape (clients,)."""
+    is_fit = grievances(state, traits).argmax(0) == GRIEVANCES.index("Fit")
+    return np.where(is_fit, 1.0, 1 - SAID_AS_IT_IS)
 
 
 def _reason(random: np.random.Generator, hand: str, state: State, client: int, traits: Traits, laws: Laws) -> str:
     """What the file says: the strongest trouble's word, often something else – people are polite."""
     if hand == "Us":
-        levels = {
-            "Fit": max(state[name][client] for name in ("scope_creep", "rude", "fickle", "overtime")),
-            "Price": max(state["haggles"][client], 0.5 * float(traits["unprofitable"][client])),
-            "Non payment": max(state["breaks_agreements"][client], float(state["friction"][client])),
-            "Capacity": 0.25,
-        }
-        return max(levels, key=lambda name: levels[name]) if random.random() < 0.85 else "Fit"
+        worst = grievances(state.of(np.array([client])), {"unprofitable": traits["unprofitable"][[client]]})
+        return GRIEVANCES[int(worst.argmax(0)[0])] if random.random() < SAID_AS_IT_IS else "Fit"
     if hand != "Client":
         return "Fit" if hand == "Agreed" else "Other"
     pull = states.weights(laws)[:, 0] * state.felt[: len(CAUSE_NAMES), client]

@@ -34,7 +34,10 @@ OVERHEAD_TOPICS = {  # minutes beyond the shipment's own, per contact
     "Review meeting": 70,
     "No show": 30,
 }
+OTHER_MINUTES = 4  # of every other contact
 EXTRA_MINUTES = 90  # of free work that a request beyond the order brings, on average
+FEE_SPREAD, WORK_SPREAD = (-0.05, 0.32), (-0.06, 0.35)  # of the logarithm, between shipments
+LEAST_NOTED, LEAST_EXTRA = 30, 10  # minutes of a client's week, overhead and extras, below which nobody makes an entry
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,12 @@ def money(weeks: Weeks, contacts: pd.DataFrame, almanac: Almanac) -> Money:
     return Money(bills, _receipts(weeks, bills), _entries(weeks, contacts, bills, almanac))
 
 
+def discount_given(usual: Floats, friction: Floats, haggles: Floats) -> Floats:
+    """Share of the fee, before chance."""
+    share: Floats = usual + 0.06 * friction + 0.12 * haggles
+    return share
+
+
 def _bills(weeks: Weeks, contacts: pd.DataFrame) -> pd.DataFrame:
     """One invoice per client and month with shipments, in the first days of the month after."""
     lives, random = weeks.lives, weeks.lives.random("bills")
@@ -58,7 +67,7 @@ def _bills(weeks: Weeks, contacts: pd.DataFrame) -> pd.DataFrame:
     client, day = orders.client.to_numpy(), (orders.moment // DAY).to_numpy()
     months = np.array(month_starts(lives.start_day, lives.end_day + 31))
     month = np.searchsorted(months, day, side="right")
-    value = weeks.at("fee", client, day) * random.lognormal(-0.05, 0.32, len(orders))
+    value = weeks.at("fee", client, day) * random.lognormal(*FEE_SPREAD, len(orders))
     monthly = pd.DataFrame({"client": client, "month": month, "value": value.astype(float)})
     bills = (
         monthly[month < len(months)].groupby(["client", "month"], as_index=False).agg({"value": "sum"})
@@ -66,7 +75,7 @@ def _bills(weeks: Weeks, contacts: pd.DataFrame) -> pd.DataFrame:
     client, n = bills.client.to_numpy(), len(bills)
     issued = months[bills.month.to_numpy()] + random.integers(0, 6, n)
     friction, haggles = weeks.at("friction", client, issued), weeks.at("haggles", client, issued)
-    discount = np.clip(weeks.at("discount", client, issued) + 0.06 * friction + 0.12 * haggles + random.normal(0, 0.01, n), 0, 0.5)
+    discount = np.clip(discount_given(weeks.at("discount", client, issued), friction, haggles) + random.normal(0, 0.01, n), 0, 0.5)
     terms = weeks.at("terms_days", client, issued).astype(np.int64)
     disputed = random.random(n) < 0.01 + 0.16 * friction + 0.04 * haggles + 0.03 * weeks.at("criticism", client, issued)
     found = pd.DataFrame(
@@ -110,7 +119,7 @@ def _entries(weeks: Weeks, contacts: pd.DataFrame, bills: pd.DataFrame, almanac:
     week = (contacts.moment.to_numpy() // DAY - weeks.first_day) // 7
     cell = contacts.client.to_numpy() * n_weeks + np.clip(week, 0, n_weeks - 1)
     names = contacts.topic.cat.categories
-    per_contact = np.array([OVERHEAD_TOPICS.get(name, 4) for name in names], float)
+    per_contact = np.array([OVERHEAD_TOPICS.get(name, OTHER_MINUTES) for name in names], float)
     topic = contacts.topic.cat.codes.to_numpy()
     size = weeks.lives.n * n_weeks
     n_orders = np.bincount(cell[topic == list(names).index("Shipment order")], minlength=size)
@@ -121,13 +130,20 @@ def _entries(weeks: Weeks, contacts: pd.DataFrame, bills: pd.DataFrame, almanac:
         _lines(
             weeks,
             random,
-            n_orders * MINUTES_PER_SHIPMENT * effort * random.lognormal(-0.06, 0.35, size),
+            n_orders * MINUTES_PER_SHIPMENT * effort * random.lognormal(*WORK_SPREAD, size),
             is_billable=True,
             is_in_scope=True,
             least=1,
         ),
-        _lines(weeks, random, overhead * effort, is_billable=False, is_in_scope=True, least=30),
-        _lines(weeks, random, extras * EXTRA_MINUTES * random.gamma(1.5, 1 / 1.5, size), is_billable=False, is_in_scope=False, least=10),
+        _lines(weeks, random, overhead * effort, is_billable=False, is_in_scope=True, least=LEAST_NOTED),
+        _lines(
+            weeks,
+            random,
+            extras * EXTRA_MINUTES * random.gamma(1.5, 1 / 1.5, size),
+            is_billable=False,
+            is_in_scope=False,
+            least=LEAST_EXTRA,
+        ),
     ]
     found = pd.concat(parts, ignore_index=True)
     found["day"] = almanac.next_worked(found.day.to_numpy())

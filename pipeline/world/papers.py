@@ -12,7 +12,7 @@ from features.time import NEVER, month_starts
 from pipeline.world.almanac import DAY, Almanac
 from pipeline.world.events import Weeks, kept
 from pipeline.world.lives import SERVICES, Lives
-from pipeline.world.settings import EARLIER_WEEKS, INDUSTRIES
+from pipeline.world.settings import EARLIER_WEEKS, INDUSTRIES, Laws
 from pipeline.world.states import PLACE as LEVEL
 from pipeline.world.states import Floats, Ints, stream
 
@@ -239,8 +239,25 @@ def surveys(weeks: Weeks) -> pd.DataFrame:
     return found[found.known < lives.end_day].sort_values(["known", "client"], kind="stable", ignore_index=True)
 
 
+REVIEW_DAYS = 28  # of a month in which a partner gets to it
+SEEN_SPREAD = 0.4  # of what a partner thinks of a client around the true burden
+SEEN_IN_NULL = (1.2, 0.8)  # mean and spread where verdicts hang on nothing
+LET_GO_FROM, UNSURE_FROM = 2.2, 1.75
+
+
+def looks(n_present: int) -> int:
+    """How many looks a month are taken at those that stand out, and how many at random ones; one client may get several."""
+    return max(1, round(0.012 * n_present))
+
+
+def oddity(burden: Floats, laws: Laws) -> Floats:
+    """The odds of standing out."""
+    return np.exp(1.3 * burden) if not laws.is_null else np.ones(len(burden))
+
+
 def reviews(weeks: Weeks) -> pd.DataFrame:
-    """client, day, reviewer, verdict, reason, known: a partner looks at a few clients a month, half of them those that stand out."""
+    """client, day, reviewer, verdict, reason, at_random, known: a partner looks at a few clients a month, half of them at random, half of
+    them those that stand out."""
     lives, random = weeks.lives, weeks.lives.random("reviews")
     months, rows = _months(lives), []
     for month in months.tolist():
@@ -248,14 +265,12 @@ def reviews(weeks: Weeks) -> pd.DataFrame:
         present = np.flatnonzero(kept_at(lives, month))
         if not len(present):
             continue
-        heavy = lives.burden[week, present]
-        many = max(1, round(0.012 * len(present)))
-        odds = np.exp(1.3 * heavy) if not lives.settings.laws.is_null else np.ones(len(present))
-        chosen = np.concatenate([random.choice(present, many, p=odds / odds.sum()), random.choice(present, many)])
-        for client in np.unique(chosen).tolist():
-            seen = float(lives.burden[week, client]) + random.normal(0, 0.4)
-            seen = random.normal(1.2, 0.8) if lives.settings.laws.is_null else seen
-            verdict = "Let go" if seen > 2.2 else "Not sure" if seen > 1.75 else "Keep"
+        many, odds = looks(len(present)), oddity(lives.burden[week, present], lives.settings.laws)
+        standing_out, at_random = random.choice(present, many, p=odds / odds.sum()), random.choice(present, many)
+        for client in np.unique(np.concatenate([standing_out, at_random])).tolist():
+            seen = float(lives.burden[week, client]) + random.normal(0, SEEN_SPREAD)
+            seen = random.normal(*SEEN_IN_NULL) if lives.settings.laws.is_null else seen
+            verdict = "Let go" if seen > LET_GO_FROM else "Not sure" if seen > UNSURE_FROM else "Keep"
             worst = {
                 "more than agreed": "scope_creep",
                 "tone": "rude",
@@ -264,10 +279,49 @@ def reviews(weeks: Weeks) -> pd.DataFrame:
                 "price": "haggles",
             }
             reason = max(worst, key=lambda word: float(lives.strength[week, LEVEL[worst[word]], client])) if verdict != "Keep" else ""
-            day = month + int(random.integers(0, 28))
-            rows.append((client, day, random.choice(["partner A", "partner B"]), verdict, reason, day + int(random.integers(0, 3))))
-    found = pd.DataFrame(rows, columns=["client", "day", "reviewer", "verdict", "reason", "known"])
+            day = month + int(random.integers(0, REVIEW_DAYS))
+            reviewer, known = random.choice(["partner A", "partner B"]), day + int(random.integers(0, 3))
+            rows.append((client, day, reviewer, verdict, reason, client in at_random, known))
+    found = pd.DataFrame(rows, columns=["client", "day", "reviewer", "verdict", "reason", "at_random", "known"])
     return found[found.known < lives.end_day].sort_values(["known", "client"], kind="stable", ignore_index=True)
+
+
+STEP_OUTCOMES = ("Agreed", "No change", "Refused")
+OUTCOME_AFTER_DAYS = (14, 61)
+
+
+def steps(weeks: Weeks) -> pd.DataFrame:
+    """client, day, kind, outcome, known, stage, step: what the firm tried with clients that troubled it, as somebody put it down.
+
+    A line when it is done, one when it is told what came of it. In truth nothing does: the states never hear of these steps, so that the
+    log can be had without another world; what steps would do is stated, and reckoned, apart from it (advice.py).
+    """
+    lives, random = weeks.lives, weeks.lives.random("steps")
+    months = _months(lives)
+    week = (months - weeks.first_day) // 7
+    heavy, sour = lives.burden[EARLIER_WEEKS + week].T, weeks["disaffection"][:, week]
+    if lives.settings.laws.is_null:
+        heavy, sour = np.ones_like(heavy), np.zeros_like(sour)
+    chances = {  # a month
+        "Talk about terms": 0.005 + 0.04 * np.clip(heavy - 1, 0, 1.5),
+        "New prices": 0.003 + 0.025 * np.clip(heavy - 1, 0, 1.5),
+        "Introduced elsewhere": 0.001 + 0.015 * np.clip(heavy - 1.6, 0, 1.5),
+        "Win-back visit": 0.003 + 0.05 * sour,
+    }
+    here = np.stack([kept_at(lives, month) for month in months.tolist()], axis=1)
+    parts = []
+    for kind, chance in chances.items():
+        client, month = np.nonzero((random.random(chance.shape) < chance) & here)
+        parts.append(pd.DataFrame({"client": client, "day": months[month] + random.integers(0, 28, len(client)), "kind": kind}))
+    done = pd.concat(parts, ignore_index=True)
+    done = done[kept(lives, done.client.to_numpy(), done.day.to_numpy())]
+    done = done.sort_values(["day", "client", "kind"], kind="stable", ignore_index=True)
+    n = len(done)
+    done = done.assign(step=np.arange(n), outcome="", stage=0, known=done.day + random.choice([0, 1, 5], n, p=[0.6, 0.3, 0.1]))
+    told = done.assign(stage=1, outcome=random.choice(STEP_OUTCOMES, n, p=[0.35, 0.45, 0.2]))
+    told["known"] = done.known + random.integers(*OUTCOME_AFTER_DAYS, n)
+    lines = pd.concat([done, told[random.random(n) < 0.8]], ignore_index=True)
+    return lines[lines.known < lives.end_day].sort_values(["known", "step"], kind="stable", ignore_index=True)
 
 
 def kept_at(lives: Lives, day: int) -> Any:

@@ -190,8 +190,10 @@ def begun_anew(state: State, who: Flags, traits: Traits) -> State:
     return replace(state, episodes=episodes, strength=strength, halfway=halfway, felt=felt, tenure_weeks=state.tenure_weeks * keep)
 
 
-def advanced(state: State, random: np.random.Generator, laws: Laws, traits: Traits, stress: Floats, strain: Floats) -> State:
-    """One week later. stress: of each column's industry; strain: of the firm."""
+def advanced(
+    state: State, random: np.random.Generator, laws: Laws, traits: Traits, stress: Floats, strain: Floats, conduct: Floats | None = None
+) -> State:
+    """One week later. stress: of each column's industry; strain: of the firm. conduct: factor on the burdens, where boundaries are set."""
     n = len(state.mood)
     episodes = state.episodes.advanced(random, _pace(laws))
     strength = episodes.strength.copy()
@@ -204,6 +206,8 @@ def advanced(state: State, random: np.random.Generator, laws: Laws, traits: Trai
     drift = np.float32(DRIFT_MEMORY) * state.drift
     drift += np.float32(np.sqrt(1 - DRIFT_MEMORY**2)) * random.standard_normal(drift.shape, np.float32)
     strength[N_CAUSES:] = np.clip(_levels(traits) + np.float32(DRIFT_SPREAD) * drift + 0.6 * episodes.strength[N_CAUSES:], 0, 1)
+    if conduct is not None:
+        strength[N_CAUSES:] *= conduct
     halfway = state.halfway + _felt_pace() * (strength - state.halfway)
     felt = state.felt + _felt_pace() * (halfway - state.felt)
     return State(episodes, strength, halfway, felt, mood, drift, state.tenure_weeks + np.float32(1))

@@ -26,7 +26,7 @@ from pipeline.world.states import PLACE
 
 ONCE = (
     *("accounts", "contracts", "endings", "industry_index", "invoices", "people", "receipts", "referrals", "reviews", "services"),
-    *("surveys", "tasks", "tickets"),
+    *("steps", "surveys", "tasks", "tickets"),
 )
 
 
@@ -264,7 +264,7 @@ def validated(tmp_path_factory) -> Path:
 
 def test_every_table_is_mapped_and_hardly_a_line_quarantined(validated):
     account = json.loads((validated / "validate" / "account.json").read_text())
-    assert len(account["tables"]) == 14
+    assert len(account["tables"]) == 15
     for name, raw in account["raw"].items():
         told = raw["used"] + raw["exact_duplicates"] + sum(raw["set_aside"].values()) + sum(raw["quarantined"].values())
         assert told == raw["rows_in"] > 0, name
@@ -295,6 +295,35 @@ def test_all_kinds_of_contact_occur_and_answers_refer_to_what_was_asked(validate
     assert changes["deliverable_id"].notna().mean() > 0.8
     people = set(table(validated, "contacts")["contact_id"].to_pylist())
     assert len(set(rows["contact_id"].dropna()) - people) <= 3  # the lines spoilt
+
+
+def test_steps_tried_are_on_record_with_what_came_of_them_later(validated):
+    rows = table(validated, "actions").to_pandas()
+    assert set(rows["kind"]) == {"set_boundaries", "reprice", "refer_out", "win_back"}
+    assert set(rows["outcome"].dropna()) == {"Agreed", "No change", "Refused"}
+    first, told = rows[rows["superseded"].notna()], rows[rows["superseded"].isna()].set_index("action_id")
+    assert len(first) > 20
+    assert first["outcome"].isna().all()
+    of_first = told.loc[first["action_id"]]
+    assert of_first["outcome"].notna().all()
+    assert ((of_first["known"].to_numpy() - first["known"].to_numpy()) >= 14).all()
+    assert (of_first["day"].to_numpy() == first["day"].to_numpy()).all()
+
+
+def test_steps_are_tried_with_those_that_are_a_burden_or_about_to_go(exports):
+    steps, truth = exports.newest("steps"), exports.truth()
+    mean = truth.groupby("client_id")[["burden", "disaffection"]].mean()
+    tried = {what: mean.loc[own["Account"]].mean() for what, own in steps.groupby("What")}
+    assert tried["Introduced elsewhere"]["burden"] > tried["Talk about terms"]["burden"] > mean["burden"].mean() + 0.2
+    assert tried["Win-back visit"]["disaffection"] > mean["disaffection"].mean() + 0.03
+
+
+def test_half_of_the_looks_that_partners_take_are_at_random(validated):
+    rows = table(validated, "reviews").to_pandas()
+    assert set(rows["sampled"].dropna()) == {"random"}  # the others stood out, which is no draw
+    assert 0.3 < rows["sampled"].notna().mean() < 0.7
+    against = rows.groupby(rows["sampled"].notna())["verdict"].agg(lambda verdict: (verdict == "misfit").mean())
+    assert against[False] > 2 * against[True]
 
 
 def test_records_refer_to_what_is_there(validated):

@@ -230,7 +230,18 @@ def test_every_committed_source_reads_and_names_its_tables(monkeypatch):
     assert {path.parent.name: sorted(load_source(path.parent.name).sql) for path in SOURCES.glob("*/source.yaml")} == {
         "helpdesk": ["clients", "commitments", "interactions"],
         "simulated": [
-            *("agreements", "clients", "commitments", "contacts", "endings", "industry_index", "interactions", "invoices", "payments"),
+            *(
+                "actions",
+                "agreements",
+                "clients",
+                "commitments",
+                "contacts",
+                "endings",
+                "industry_index",
+                "interactions",
+                "invoices",
+                "payments",
+            ),
             *("reviews", "services", "surveys", "ties", "work"),
         ],
         "wholesaler": ["clients", "interactions", "invoices"],
