@@ -55,14 +55,14 @@ def _view(raw: str) -> str:
 def _add_bad(connection: duckdb.DuckDBPyConnection, ingested: Path, name: str, bad: pa.Table, given: list[str]) -> None:
     """Adds a canonical table's bad rows to `bad_raw`: the raw rows they are made of, with the text that was found."""
     offer(connection, f"rows of {name}", ingested / f"{name}.parquet", is_numbered=True)
-    connection.register("bad_rows", bad)
+    connection.register("bad_rows", bad.rename_columns({"reason": "_reason", "fault": "_fault"}))  # reviews and endings have a reason too
     values = " ".join(
         f"when {literal(column.name)} then {_as_text(column)}" for column in wanted_columns(TABLES[name]) if column.name in given
     )
     connection.execute(
         f"""
         insert into bad_raw
-        select unnest(coalesce(_rows, [_row])), reason, coalesce(_column, fault), coalesce(_found, case fault {values} end, '')
+        select unnest(coalesce(_rows, [_row])), _reason, coalesce(_column, _fault), coalesce(_found, case _fault {values} end, '')
         from (select *, file_row_number as ordinal from {quoted(f"rows of {name}")}) join bad_rows using (ordinal)
         """  # noqa: S608  # our own column names
     )
@@ -97,13 +97,13 @@ def _write(connection: duckdb.DuckDBPyConnection, path: Path, facts: dict[str, A
 
 def _bad_rows(connection: duckdb.DuckDBPyConnection, raw: str, columns: list[str], first: int, last: int) -> Iterator[tuple[Any, ...]]:
     """(_row, reason, fault, found, *texts) of the bad rows in files `first` to `last`."""
-    texts = "".join(f", {quoted(column)}::varchar" for column in columns)
+    texts = "".join(f", raw_rows.{quoted(column)}::varchar" for column in columns)  # which may be called reason, or found
     cursor = connection.execute(
         f"""
-        select bad_raw._row, reason, fault, found{texts}
-        from bad_raw left join {quoted(_view(raw))} using (_row)
+        select _row, bad_raw.reason, bad_raw.fault, bad_raw.found{texts}
+        from bad_raw left join {quoted(_view(raw))} as raw_rows using (_row)
         where _row // {LINES_PER_FILE} between {first} and {last}
-        order by _row, reason, fault, found
+        order by _row, bad_raw.reason, bad_raw.fault, bad_raw.found
         """  # noqa: S608  # our own names, and columns as source.yaml was allowed to name them
     )
     while rows := cursor.fetchmany(10_000):

@@ -273,6 +273,7 @@ _TABLES = (
             Column("reviewer"),
             _one_of("verdict", "keep", "misfit", "unsure", is_required=True),
             Column("reason"),
+            _one_of("sampled", "uncertain", "random"),  # why it was asked for (pipeline/review_list.py); none = nobody drew it
         ),
     ),
     Table(
@@ -287,7 +288,7 @@ _TABLES = (
                 is_required=True,
             ),
             _event("done_on"),
-            Column("outcome", is_mutable=True),
+            Column("outcome", is_mutable=True),  # read as agreed, refused, no change, ruled out; what else it says is never repeated
         ),
     ),
     Table(
