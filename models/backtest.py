@@ -18,7 +18,7 @@ from features.errors import UserError
 from features.time import Calendar, age_days, strictly_between, to_date
 from models import horizons
 from models.bag import Recipe
-from models.baselines import recency_rule, windowed_rfm
+from models.baselines import recency_rule, windowed_rfm, yes_or_no
 from models.calibration import FOLDS_AT_LEAST, OUT_OF_BAG, OUT_OF_TIME, Calibration, calibrate, separate_windows
 from models.fitting import (
     Columns,
@@ -57,7 +57,8 @@ class Yardsticks:
 @dataclass(frozen=True)
 class Backtest:
     """predictions: one row per out-of-time snapshot – fold, client_id, as_of, label, margin, probability, low, high, and the same rows'
-    unseen_probability (by members that never saw the client), recency_probability, rfm_probability, value (NaN = not known).
+    unseen_probability (by members that never saw the client), recency_probability, rfm_probability, value (NaN = not known); and of each
+    rule of the rows <rule> (whether it is met: 0, 1, NaN = unknown) and <rule>_probability.
 
     later: what each origin's model says of later as_ofs before the test – fold, client_id, as_of, days_on, label, probability.
     horizons: predictions at every horizon – fold, client_id, as_of, horizon_days, label (NaN = not known), probability.
@@ -257,6 +258,7 @@ def _run(name: str, split: Split, rows: Snapshots, setup: Setup, *, earlier: Seq
         high=scores["high"],
         unseen_probability=_unseen(model, of_members, asked),
         **_baselines(learnt, asked, setup.yardsticks),
+        **asked.rules,
         value=asked.features[setup.yardsticks.value].to_numpy(np.float64) if setup.yardsticks.value else np.nan,
     )
     facts = _facts(name, split, learnt, model, inside_auc)
@@ -273,6 +275,7 @@ def _baselines(learnt: Snapshots, asked: Snapshots, yardsticks: Yardsticks) -> d
     return {
         "recency_probability": recency_rule(learnt.features, learnt.label, learnt.client, asked.features, yardsticks.recency),
         "rfm_probability": windowed_rfm(learnt.features, learnt.label, asked.features, yardsticks.rfm),
+        **{f"{name}_probability": yes_or_no(learnt.rules[name], learnt.label, is_met) for name, is_met in asked.rules.items()},
     }
 
 

@@ -1,8 +1,9 @@
-"""Training rows and rows to predict -> probabilities of the two rules a model has to beat: recency alone, and windowed RFM.
+"""Training rows and rows to predict -> probabilities of the rules a model has to beat: recency alone, windowed RFM, yes-or-no rules.
 
 recency: the longer the silence, the riskier; one positive logistic slope on the logarithm of the days, so that it has a Brier score.
 rfm: ridge logistic regression on recency, counts and sums over windows – what an analyst builds in an afternoon.
-Both see exactly the rows the model was trained on. They are yardsticks: nothing is tuned for them or against them.
+yes or no: the share of positives in training among those that met it, did not, or of whom it is unknown.
+All see exactly the rows the model was trained on. They are yardsticks: nothing is tuned for them or against them.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,21 @@ def windowed_rfm(known: pd.DataFrame, label: Floats, asked: pd.DataFrame, column
     fitted = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=2_000))
     fitted.fit(_compressed(known[chosen], median), label)
     return np.asarray(fitted.predict_proba(_compressed(asked[chosen], median))[:, 1], np.float64)
+
+
+def yes_or_no(known: Floats, label: Floats, asked: Floats) -> Floats:
+    """Probabilities of `asked` (1 = meets the rule, 0 = does not, NaN = unknown): the share of positives among the like in training.
+
+    One more row of the whole's share is counted in with each, lest a like that never was in training have none, or one row be certainty.
+
+    >>> yes_or_no(np.array([1.0, 1, 1, 0, 0]), np.array([1.0, 1, 0, 0, 1]), np.array([1.0, 0, np.nan])).tolist()
+    [0.65, 0.5333333333333333, 0.6]
+    """
+    whole, found = float(label.mean()), np.empty(len(asked))
+    for is_like in (lambda met: met == 1, lambda met: met == 0, np.isnan):
+        of_like = label[is_like(known)]
+        found[is_like(asked)] = (of_like.sum() + whole) / (len(of_like) + 1)
+    return found
 
 
 def _compressed(frame: pd.DataFrame, median: "pd.Series[float]") -> Floats:

@@ -41,6 +41,7 @@ class Snapshots:
     """One row per client and as_of: features (float64, NaN = unknown), label (0, 1), client id and as_of (local day).
 
     horizon_labels: horizon in days -> 0, 1 or NaN (unknown) per row; without any, the model answers for the main horizon alone.
+    rules: name -> whether the row meets it at as_of (0, 1, NaN = unknown): yes-or-no baselines that the target has.
     """
 
     features: pd.DataFrame
@@ -48,6 +49,7 @@ class Snapshots:
     client: Ids
     as_of: Ints
     horizon_labels: Mapping[int, Floats] = field(default_factory=dict)
+    rules: Mapping[str, Floats] = field(default_factory=dict)
 
     def at(self, as_ofs: Sequence[int]) -> "Snapshots":
         """The rows of these as_ofs."""
@@ -61,6 +63,7 @@ class Snapshots:
             self.client[chosen],
             self.as_of[chosen],
             {days: label[chosen] for days, label in self.horizon_labels.items()},
+            {name: is_met[chosen] for name, is_met in self.rules.items()},
         )
 
     def __len__(self) -> int:

@@ -1,15 +1,18 @@
-"""Figures with intervals -> a grade in words that a manager understands, against the recency rule and chance, with counts.
+"""Figures with intervals -> a grade in words that a manager understands, against the rule to beat and chance, with counts.
 
-unreliable  too few churned clients to learn from, whatever the figures say
-unknown     nobody left in the final test period, or everybody did: no ranking to judge
-unproven    not shown to rank leavers above stayers at all: the interval of the AUC reaches one half
-poor        ranks worse than the recency rule, beyond noise
-fair        better than chance, not shown to be better than the recency rule
-good        ranks better than the recency rule, beyond noise
-very good   also better than windowed RFM, and finds more leavers than the recency rule among as many as a team can contact, beyond noise
+unreliable  too few positive clients (that left, or proved misfits) to learn from, whatever the figures say
+unknown     nobody was positive in the final test period, or everybody: no ranking to judge
+unproven    not shown to rank positives above others at all: the interval of the AUC reaches one half
+poor        ranks worse than the rule, beyond noise
+fair        better than chance, not shown to be better than the rule
+good        ranks better than the rule, beyond noise
+very good   also better than windowed RFM, and finds more positives than the rule among as many as a team can contact, beyond noise
+
+The rule is the label's own on the last window where the target has one (misfit), else recency: who looked at last month's books, or at who
+has been silent for long, knows as much without a model.
 
 The level is read from the final test period alone, which no choice was made on, by paired 95 % intervals. What is said of the
-probabilities is read from all out-of-time predictions, rolling origins and test, since a mean and a slope need many leavers; each was
+probabilities is read from all out-of-time predictions, rolling origins and test, since a mean and a slope need many positives; each was
 calibrated on earlier ones, or out of bag where there were fewer than two. "At face value" must be carried by the intervals: mean and slope
 must both be known to lie near 1, not merely not known to lie elsewhere, and over more than one day they were judged from.
 """
@@ -18,9 +21,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from models.misfit import SAME_RULE
+
 NEAR_ON_AVERAGE = (0.8, 1.25)  # predicted over observed, within which a mean probability is right for any decision made on it
 PERIODS_AT_LEAST = 2  # as_ofs judged: an interval over clients holds nothing of the luck of the one period they were all judged in
 NEAR_IN_SLOPE = (0.75, 1 / 0.75)  # calibration slope, likewise
+
+RULES = {SAME_RULE: "the same rule on the last window", "recency": "the recency rule"}
 
 TITLES = {
     "unreliable": "Not to be relied upon",
@@ -35,10 +42,16 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Words:
-    """How the target is spoken of: clients that `happens` (leave), looked at each `each` (month)."""
+    """How the target is spoken of: clients that `happens` (leave), of whom so many `happened` (left), looked at each `each` (month).
+
+    positive: heads a column of counts and follows a share ("lost of", "5 % lost"). foremost: whom the model names first (riskiest).
+    """
 
     happens: str
     each: str
+    happened: str
+    positive: str
+    foremost: str
 
 
 @dataclass(frozen=True)
@@ -60,18 +73,21 @@ def grade(test: Mapping[str, Any], everything: Mapping[str, Any], training: Mapp
     level = level_of(test, is_reliable=training["is_reliable"])
     says = {
         "unreliable": lambda: _too_little(training, words),
-        "unknown": lambda: f"of {test['n_clients']:,} clients in the final test period {_all_or_none(test)}, so no ranking can be judged.",
+        "unknown": lambda: (
+            f"of {test['n_clients']:,} clients in the final test period {_all_or_none(test, words)}, so no ranking can be judged."
+        ),
         "unproven": lambda: f"it is not shown to rank those that {words.happens} above the others ({_auc(test)}; 0.5 is chance).",
-        "poor": lambda: f"the recency rule ranks better ({_difference(test)}). {_sentence(_counts(test, words))}",
+        "poor": lambda: f"{RULES[rule_of(test)]} ranks better ({_difference(test)}). {_sentence(_counts(test, words))}",
         "fair": lambda: (
-            f"better than chance, not shown to be better than the recency rule ({_difference(test)}). {_sentence(_counts(test, words))}"
+            f"better than chance, not shown to be better than {RULES[rule_of(test)]} ({_difference(test)})."
+            f" {_sentence(_counts(test, words))}"
         ),
         "good": lambda: _counts(test, words),
         "very good": lambda: _counts(test, words),
     }[level]()
     spoken = [f"{TITLES[level]}: {says}"]
     if level in ("good", "very good"):
-        spoken.append(f"It ranks better than the recency rule beyond noise ({_difference(test)}).")
+        spoken.append(f"It ranks better than {RULES[rule_of(test)]} beyond noise ({_difference(test)}).")
     if level not in ("unreliable", "unknown"):
         spoken.append(face_value(everything, words))
     return Grade(level, " ".join(spoken))
@@ -79,19 +95,29 @@ def grade(test: Mapping[str, Any], everything: Mapping[str, Any], training: Mapp
 
 def level_of(test: Mapping[str, Any], *, is_reliable: bool) -> str:
     """The level, by the first rule that holds."""
-    auc, against_recency = test["model"]["auc"], test["model_minus_recency"]["auc"]
+    auc, against_rule = test["model"]["auc"], _against(test)["auc"]
     if not is_reliable:
         return "unreliable"
     if auc["value"] is None:
         return "unknown"
     if not _above(auc, 0.5):
         return "unproven"
-    if against_recency["high"] is not None and against_recency["high"] < 0:
+    if against_rule["high"] is not None and against_rule["high"] < 0:
         return "poor"
-    if not _above(against_recency, 0.0):
+    if not _above(against_rule, 0.0):
         return "fair"
-    finds_more = _above(test["model_minus_recency"]["found_at_capacity"], 0.0)
+    finds_more = _above(_against(test)["found_at_capacity"], 0.0)
     return "very good" if finds_more and _above(test["model_minus_rfm"]["auc"], 0.0) else "good"
+
+
+def rule_of(test: Mapping[str, Any]) -> str:
+    """The baseline that a model must beat: the first of RULES that these figures have."""
+    return next(name for name in RULES if name in test)
+
+
+def _against(test: Mapping[str, Any]) -> Mapping[str, Any]:
+    against: Mapping[str, Any] = test[f"model_minus_{rule_of(test)}"]
+    return against
 
 
 def face_value(everything: Mapping[str, Any], words: Words) -> str:
@@ -128,14 +154,14 @@ def _too_little(training: Mapping[str, Any], words: Words) -> str:
 
 def _counts(test: Mapping[str, Any], words: Words) -> str:
     named, chance = test["at_capacity"]["contacted"], test["at_capacity"]["found_by_chance"]["value"]
-    found, recency = test["model"]["found_at_capacity"], test["recency"]["found_at_capacity"]["value"]
-    gain = test["model_minus_recency"]["found_at_capacity"]
+    found, by_rule = test["model"]["found_at_capacity"], test[rule_of(test)]["found_at_capacity"]["value"]
+    gain = _against(test)["found_at_capacity"]
     luck = (
         "" if _above(gain, 0.0) or (gain["high"] is not None and gain["high"] < 0) else "; among so few, model and rule may differ by luck"
     )
     return (
         f"of the {named:.0f} clients it names per {words.each}, about {_number(found['value'])} {words.happens}{_range(found)}; "
-        f"the recency rule names {_number(recency)}, chance {_number(chance)}{luck}."
+        f"{RULES[rule_of(test)]} names {_number(by_rule)}, chance {_number(chance)}{luck}."
     )
 
 
@@ -154,13 +180,13 @@ def _auc(test: Mapping[str, Any]) -> str:
 
 
 def _difference(test: Mapping[str, Any]) -> str:
-    difference = test["model_minus_recency"]["auc"]
+    difference = _against(test)["auc"]
     ends = "" if difference["low"] is None else f"; difference {difference['low']:+.2f} to {difference['high']:+.2f}"
-    return f"AUC {test['model']['auc']['value']:.2f} against {test['recency']['auc']['value']:.2f}{ends}"
+    return f"AUC {test['model']['auc']['value']:.2f} against {test[rule_of(test)]['auc']['value']:.2f}{ends}"
 
 
-def _all_or_none(test: Mapping[str, Any]) -> str:
-    return "none churned" if not test["n_churned_clients"] else "all churned"
+def _all_or_none(test: Mapping[str, Any], words: Words) -> str:
+    return f"{'all' if test['n_churned_clients'] else 'none'} {words.happened}"
 
 
 def _sentence(words: str) -> str:

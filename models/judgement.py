@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from models.metrics import Flags, Judged, chance_among, figure_of, figures, measured, prevalence
+from models.misfit import COSTLY, SAME_RULE, THIN_MARGIN
 from models.scorer import Floats
 
-BASELINES = {"recency": "recency_probability", "rfm": "rfm_probability"}
+BASELINES = {name: f"{name}_probability" for name in ("recency", "rfm", SAME_RULE, THIN_MARGIN, COSTLY)}  # of which a target has some
 SHORT = ("auc", "average_precision", "brier", "calibration_slope", "predicted_over_observed")  # of an origin, and of a horizon
 AGEING = ("auc", "brier", "predicted_over_observed")
 DAYS_PER_MONTH = 365.25 / 12
@@ -52,8 +53,9 @@ class Rules:
 
 
 def probabilities(rows: pd.DataFrame) -> dict[str, Floats]:
-    """What is judged, by name; the model first."""
-    return {name: rows[column].to_numpy(np.float64) for name, column in ({"model": "probability"} | BASELINES).items()}
+    """What is judged, by name; the model first, then the baselines that these rows have."""
+    judged = {"model": "probability"} | BASELINES
+    return {name: rows[column].to_numpy(np.float64) for name, column in judged.items() if column in rows}
 
 
 def population(rows: pd.DataFrame, judged: Judged) -> dict[str, Any]:
@@ -82,6 +84,18 @@ def of_period(rows: pd.DataFrame, rules: Rules) -> dict[str, Any]:
         **{f"model_minus_{name}": difference for name, difference in differences.items()},
         **unseen,
     }
+
+
+def beyond_rule(rows: pd.DataFrame, is_test: "pd.Series[bool]", rules: Rules) -> dict[str, Any] | None:
+    """Figures of the rows that do not meet the label's own rule already, where a model must earn its keep: `test` and `origins`, null where
+    there are none; and the number of rows left out. None where the target has no such rule.
+    """
+    if SAME_RULE not in rows:
+        return None
+    is_beyond = rows[SAME_RULE] != 1
+    parts = {"test": rows[is_test & is_beyond], "origins": rows[~is_test & is_beyond]}
+    figures_of = {name: of_period(part, rules) if len(part) else None for name, part in parts.items()}
+    return {"rule": SAME_RULE, "n_rows_that_meet_it": int((~is_beyond).sum()), **figures_of}
 
 
 def at_capacity(judged: Judged) -> dict[str, Any]:

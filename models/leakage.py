@@ -228,6 +228,10 @@ def gain_suspects(shares: Mapping[str, float], screened: Screen) -> dict[str, st
     }
 
 
+class TooGood(UserError):
+    """Columns too good to be true, and not trusted."""
+
+
 def check_suspects(suspects: Mapping[str, str], trusted: Collection[str], names: Collection[str]) -> None:
     """Raises UserError for suspicious columns that nobody vouches for, and for trusted names that are no columns."""
     unknown = sorted(set(trusted) - set(names))
@@ -240,7 +244,7 @@ def check_suspects(suspects: Mapping[str, str], trusted: Collection[str], names:
         )
     doubted = {name: why for name, why in suspects.items() if name not in trusted}
     if doubted:
-        raise UserError(
+        raise TooGood(
             "features",
             found="; ".join(f"{name} {why}" for name, why in doubted.items()),
             wanted="columns that know only what was known at as_of: none so good, or so short-lived, is to be expected",

@@ -56,8 +56,8 @@ def rows_of(frame: pd.DataFrame, columns: Sequence[str], labels: npt.ArrayLike, 
         raise NotEnoughHistory(
             "training rows",
             found=f"{len(label)} rows, {int(label.sum())} of them positive",
-            wanted="some that left and some that stayed",
-            cure="ingest a longer history, or check how leaving is recorded",
+            wanted="some positive and some not",
+            cure="ingest a longer history, or check how the outcome is recorded",
         )
     unique, client = np.unique(ids.astype(str), return_inverse=True)
     return Rows(values, label, client.astype(np.int64), unique.astype(object))

@@ -53,7 +53,7 @@ class Size:
     @property
     def reason(self) -> str:
         """Why this size, as a sentence."""
-        told = f"{self.n_churned_clients} churned clients in training: {self.trees} trees per member with weight {self.tree_weight:.2f}"
+        told = f"{self.n_churned_clients} positive clients in training: {self.trees} trees per member with weight {self.tree_weight:.2f}"
         told += f", {self.tuned}" if self.tuned else ""
         return told if self.is_reliable else f"{told}; with fewer than {RELIABLE_FROM} the figures are not to be relied upon"
 

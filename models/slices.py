@@ -151,7 +151,7 @@ def _entry(own: _Drawn, others: Sequence[_Drawn], *, place: int, least_churned: 
     entry |= {"prevalence": prevalence(rows)} | {name: figure_of(values) for name, values in own.figures.items()}
     entry |= {"auc_minus_rest": dict(UNDEFINED), "told": ""}
     if n_churned < least_churned:
-        return entry | {name: dict(UNDEFINED) for name in UNRANKED} | {"told": "too few churned clients to rank"}, []
+        return entry | {name: dict(UNDEFINED) for name in UNRANKED} | {"told": "too few positives to rank"}, []
     if not others:
         return entry, []
     difference = own.figures["auc"] - _auc_within(others)

@@ -37,6 +37,15 @@ class Plan:
     origins: tuple[Split, ...]
 
 
+def held_out(days: Sequence[int], *, calendar: Calendar, test_periods: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """as_ofs with known outcomes -> (what the final test's model learns from, the test's as_ofs); both empty where there are too few."""
+    in_order = sorted(days)
+    if len(in_order) <= test_periods:
+        return (), ()
+    predicts = tuple(in_order[-test_periods:])
+    return tuple(calendar.purged(in_order, predicts[0])), predicts
+
+
 def plan_splits(
     as_of: Ints, label: npt.NDArray[np.float64], clients: npt.NDArray[np.object_], *, calendar: Calendar, test_periods: int, origins: int
 ) -> Plan:
@@ -54,8 +63,7 @@ def plan_splits(
             wanted=f"more than the {test_periods} that are held out for the test",
             cure="ingest a longer history, shorten time.horizon_days or time.gap_days, or lower train.test_periods",
         )
-    predicts = tuple(days[-test_periods:])
-    learns = tuple(calendar.purged(days, predicts[0]))
+    learns, predicts = held_out(days, calendar=calendar, test_periods=test_periods)
     _check_training(learns, predicts[0], as_of=as_of, label=label, clients=clients, calendar=calendar)
     test = Split(predicts[0], learns, predicts)
     return Plan(test, _rolling(learns, as_of, label, clients, calendar=calendar, most=origins))
@@ -72,15 +80,17 @@ def _check_rows(days: Sequence[int], label: npt.NDArray[np.float64], clients: np
     n_clients = len(set(clients.tolist()))
     if n_clients < 2:
         raise NotEnoughHistory(
-            "labels", found="one single client", wanted="clients that left beside clients that stayed", cure="ingest the whole portfolio"
+            "labels", found="one single client", wanted="positive clients beside others", cure="ingest the whole portfolio"
         )
     if label.min() == label.max():
-        stayed = label.max() == 0
+        is_nobody = label.max() == 0
         raise NotEnoughHistory(
             "labels",
-            found=f"{n_clients} clients, " + ("none of whom left" if stayed else "all of whom left") + f" in {len(label)} snapshots",
-            wanted="some that left and some that stayed",
-            cure="check how leaving is recorded (endings, or which interactions qualify in source.yaml), or ingest a longer history",
+            found=f"{n_clients} clients, "
+            + ("none of them positive" if is_nobody else "all of them positive")
+            + f" in {len(label)} snapshots",
+            wanted="some that left, or proved misfits, and some that did not",
+            cure="check how it is recorded (endings, reviews, or which interactions qualify in source.yaml), or ingest a longer history",
         )
 
 
@@ -88,13 +98,14 @@ def _check_training(
     learns: Sequence[int], origin: int, *, as_of: Ints, label: npt.NDArray[np.float64], clients: npt.NDArray[np.object_], calendar: Calendar
 ) -> None:
     past = np.isin(as_of, learns)
-    left, stayed = int((label[past] == 1).sum()), int((label[past] == 0).sum())
-    if left and stayed and len(set(clients[past].tolist())) > 1:
+    positive, negative = int((label[past] == 1).sum()), int((label[past] == 0).sum())
+    if positive and negative and len(set(clients[past].tolist())) > 1:
         return
     wait = calendar.gap_days + calendar.horizon_days + calendar.lateness_days
     raise NotEnoughHistory(
         "labels",
-        found=f"{len(learns)} as_ofs judged by the test of {to_date(origin)} ({wait} days on), with {left} leavers and {stayed} stayers",
+        found=f"{len(learns)} as_ofs judged by the test of {to_date(origin)} ({wait} days on), with {positive} positive snapshots and"
+        f" {negative} others",
         wanted="some of both, of two clients or more, whose outcome was known before the test begins",
         cure="ingest a longer history, shorten time.horizon_days or time.gap_days, or lower train.test_periods",
     )

@@ -10,11 +10,15 @@
         decay            models as they age, by month, and beside fresh ones on the same snapshots
         slices           by size, tenure, segment, language and history, on all out-of-time rows
         horizons         the main horizon's figures for the others too
-        training         what the evaluated model was trained on; data_version
+        beyond_rule      misfit: test and origins once more, of the clients only that do not meet the label's own rule already
+        training         what the evaluated model was trained on; basis of the label (misfit); data_version
+        review_estimate  misfit: what verdicts on clients drawn at random say of the label's unmarked (models/review_estimate.py), in
+                         numbers and `words`; null while there are none
     model_card.md        all of it for whoever finds the model in the registry
     plots/               pictures, and the same as CSV for `dvc plots` (pipeline/plots.py)
 
 `unseen_clients` judges the same snapshots by those members only that never saw the client: how the model does on clients it does not know.
+Where train made no model, metrics.json says why (`no_model`), predictions have no row, and plots/ holds a word only.
 Every evaluation reads the final period and is counted (pipeline/reads.py). The count is printed, not stored here, so that equal inputs
 give equal bytes.
 """
@@ -27,19 +31,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from rich.markup import escape
 
 from models.backtest import TEST
 from models.grade import Words, grade
-from models.judgement import Rules, by_horizon, by_origin, decay, of_period, validation_gap
+from models.judgement import Rules, beyond_rule, by_horizon, by_origin, decay, of_period, validation_gap
 from models.slices import by_slice
-from pipeline import card, plots, reads
+from pipeline import card, plots, reads, review_list
+from pipeline.judge import MISFIT
 from pipeline.settings import Settings
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
-from pipeline.tables import data_version, read_json, read_parquet, write_json, write_parquet, write_text
-from pipeline.train import chosen_target
+from pipeline.tables import data_version, folder_written_whole, read_json, read_parquet, write_json, write_parquet, write_text
+from pipeline.train import basis_in, chosen_target
 from pipeline.traits import Traits, traits_of
-from pipeline.wording import MODEL_WORDS, shown, words_of
+from pipeline.wording import MODEL_WORDS, RULE_WORDS, shown, words_of
 
 PREDICTIONS = pa.schema(
     [
@@ -104,6 +110,7 @@ def evaluation(predicted: Predicted, traits: Traits, settings: Settings, words: 
         "decay": decay(predicted.later, rows, rules),
         "slices": slices | {"about": traits.about, "left_out": traits.left_out},
         "horizons": by_horizon(predicted.horizons, TEST, rules),
+        "beyond_rule": beyond_rule(rows, predicted.is_test, rules),
         "training": facts["evaluated"],
     }
 
@@ -121,32 +128,54 @@ def evaluate(source: Source, target: str) -> tuple[dict[str, Any], int]:
     traits = traits_of(predicted.backtest, source.output, source.settings.evaluate)
     found = {
         "target": target,
+        **basis_in(predicted.facts),
         "data_version": data_version(source.output / "validate"),
         **evaluation(predicted, traits, source.settings, words),
     }
     n_read = reads.note(reads.Read.of(source.name, found, predicted.facts))  # before anybody can see a figure
     write_parquet(folder / "predictions.parquet", predictions_table(predicted.backtest, target))
+    if target == MISFIT:
+        found["review_estimate"] = review_list.told(source, predicted.facts["shipped"])
     test = predicted.backtest[predicted.is_test]
     importance = predicted.facts.get("importance", [])
-    drawn = plots.drawings(found, test, rules_of(source.settings), importance=importance, happens=words.happens)
+    drawn = plots.drawings(found, test, rules_of(source.settings), importance=importance, words=words)
     plots.write_plots(folder / "plots", drawn)
     write_json(folder / "metrics.json", found)
     write_text(folder / "model_card.md", card.model_card(source, target, found, predicted.facts))
     return found, n_read
 
 
-def in_one_line(test: Mapping[str, Any]) -> str:
-    """The AUCs of the test period."""
-    parts = (f"{name} {shown(test[key]['auc'])}" for key, name in MODEL_WORDS.items())
-    return f"AUC on {test['n_rows']:,} test snapshots: {', '.join(parts)}"
+def write_no_model(source: Source, target: str, facts: Mapping[str, Any]) -> None:
+    """The stage's outputs where train made no model. facts: training.json."""
+    folder = source.output / "evaluate" / target
+    write_parquet(folder / "predictions.parquet", PREDICTIONS.empty_table())
+    with folder_written_whole(folder / "plots") as plotted:
+        write_text(plotted / "README.txt", "There is no model, hence no picture.\n")
+    write_json(folder / "metrics.json", dict(facts) | {"data_version": data_version(source.output / "validate")})
+    write_text(folder / "model_card.md", f"# {source.registered(target)}: {target}\n\nThere is no model: {facts['no_model']}.\n")
+
+
+def in_one_line(judged: Mapping[str, Any], what: str) -> str:
+    """The AUCs of model and baselines."""
+    words = MODEL_WORDS | RULE_WORDS
+    parts = (f"{words[key]} {shown(judged[key]['auc'])}" for key in words if key in judged)
+    return f"AUC on {judged['n_rows']:,} {what}: {', '.join(parts)}"
 
 
 def main() -> None:
     """data/<source>/train/<target> -> data/<source>/evaluate/<target>."""
     source = selected_source()
-    found, n_read = evaluate(source, chosen_target(source))
+    target = chosen_target(source)
+    facts = read_json(source.output / "train" / target / "training.json")
+    if "no_model" in facts:
+        write_no_model(source, target, facts)
+        console.print(f"no {target} model: {escape(facts['no_model'])}")
+        return
+    found, n_read = evaluate(source, target)
     console.print(found["grade"]["text"])  # `make train` ends with the tables (pipeline/summary.py)
-    console.print(in_one_line(found["test"]))
+    console.print(in_one_line(found["test"], "test snapshots"))
+    if found["beyond_rule"] and found["beyond_rule"]["test"]:
+        console.print(in_one_line(found["beyond_rule"]["test"], "of them that do not meet the same rule already"))
     console.print(reads.told(n_read))
 
 

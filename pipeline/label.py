@@ -2,6 +2,7 @@
 
     churn.parquet     client_id, as_of, label, outcome: at the main horizon (time.horizon_days); what is learnt from
     horizons.parquet  client_id, as_of, horizon_days, label, outcome: at every horizon of time.horizons_days, the main one included
+    misfit*           who proved a misfit, at the main horizon (pipeline/misfit_label.py)
     design.json       what the chosen horizon and thresholds do to the label, and what the data would propose (models/label_design.py)
     *.csv, *.png      the same as tables and pictures
 
@@ -31,6 +32,7 @@ from features.measures import Interval, Measure
 from features.time import Calendar, days_to_next, to_date, to_day
 from models import label_design as ld
 from models.churn import BY_RELATIONSHIP, IMMATURE, LABELS, STAYED, Target
+from pipeline import misfit_label
 from pipeline.label_plots import digest, draw
 from pipeline.snapshot import canonical_tables, read_snapshots
 from pipeline.source import Source, selected_source
@@ -44,6 +46,7 @@ HORIZONS_SCHEMA = pa.schema(
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int8]
+IN_GAP = "_in_gap"  # ends the name of a fate that befell a client before its window
 
 
 def in_hindsight(path: Path, columns: list[str]) -> pa.Table:
@@ -83,6 +86,16 @@ class Outcomes:
         values = np.array([-1 if LABELS[outcome] is None else LABELS[outcome] for _, outcome in self.fates], np.int8)
         return values[self.codes]
 
+    @property
+    def is_immature(self) -> npt.NDArray[np.bool_]:
+        """Shape (rows, horizons): whether the window has not passed yet."""
+        return self.codes < 0
+
+    @property
+    def left_in_gap(self) -> npt.NDArray[np.bool_]:
+        """Shape (rows, horizons): whether anybody had ended it by the window's beginning, so that nobody could act on a score."""
+        return np.array([fate.endswith(IN_GAP) for fate, _ in self.fates])[self.codes]
+
     def of(self, wanted: npt.NDArray[np.bool_], horizons: Sequence[int]) -> "Outcomes":
         """Some rows and horizons of it."""
         at = [self.horizons.index(horizon) for horizon in horizons]
@@ -120,7 +133,7 @@ def outcomes(rows: pa.Table, validated: Path, source: Source, horizons: Sequence
 
 def _fates(target: Target, *, has_endings: bool) -> list[tuple[str, str]]:
     """The fates in their order of precedence: the gap before the window, and the client's own ending before those by others in either."""
-    in_gap = [(f"{ended_by}_in_gap", outcome) for ended_by, outcome in target.in_gap.items()] if has_endings else []
+    in_gap = [(f"{ended_by}{IN_GAP}", outcome) for ended_by, outcome in target.in_gap.items()] if has_endings else []
     in_window = [(ended_by, outcome) for ended_by, outcome in target.by_ending.items()] if has_endings else []
     silence = [("silent", target.silence)] if target.silence else []
     return [*in_gap, *in_window, *silence, (STAYED, STAYED)]
@@ -347,7 +360,7 @@ def _contractual(snapshots: pa.Table, found: Outcomes, validated: Path, source: 
     client = pc.index_in(found.rows["client_id"], clients).to_numpy().astype(np.int64)
     drawn = ld.draws(len(clients), resamples=train.bootstrap_resamples, seed=source.settings.seed)
     # an ending by others counts the same in gap and window; the client's own in the gap is apart, since nobody could have acted on it
-    names = ["left_in_gap" if fate == "client_in_gap" else fate.removesuffix("_in_gap") for fate, _ in found.fates[:-1]]
+    names = ["left_in_gap" if fate == "client_in_gap" else fate.removesuffix(IN_GAP) for fate, _ in found.fates[:-1]]
     became = np.array([*names, ""], object)[found.codes]
     seen = snapshots.select(["client_id", "status"]).to_pandas().assign(day=_whole(snapshots["as_of"].cast(pa.int32())))
     by_horizon = {horizon: became[:, at] for at, horizon in enumerate(found.horizons)}
@@ -376,17 +389,21 @@ def main() -> None:
     eligible = pc.equal(rows["status"], "eligible").to_numpy(zero_copy_only=False)
     by_horizon = judged.of(eligible, source.settings.time.horizons).table()
     churn = at_horizon(by_horizon, source.settings.time.horizon_days)
+    misfit = misfit_label.labelled(judged.of(eligible, [source.settings.time.horizon_days]), canonical_tables(validated), source)
     designed = design(snapshots, judged, validated, source)
     with folder_written_whole(source.output / "label") as folder:
         write_parquet(folder / "churn.parquet", churn)
         write_parquet(folder / "horizons.parquet", by_horizon)
+        write_parquet(folder / "misfit.parquet", misfit.label)
+        write_parquet(folder / "misfit_rules.parquet", misfit.rules)
+        write_json(folder / "misfit.json", misfit.facts_json())
         write_json(folder / "design.json", designed)
         for name in ld.TABLES:
             if name in designed:
                 write_text(folder / f"{name}.csv", ld.as_frame(designed[name]).to_csv(index=False))
         draw(folder, designed)
     console.print(told(churn))
-    for line in digest(designed):
+    for line in (*digest(designed), *misfit_label.told(misfit)):
         console.print(line)
 
 

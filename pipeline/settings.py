@@ -106,6 +106,45 @@ class ExplainSettings(_Strict):
     least_contribution: float = Field(gt=0, le=1)
 
 
+class MisfitSettings(_Strict):
+    basis: Literal["auto", "marked", "economics", "policy"]
+    marked_clients_at_least: int = Field(ge=1)
+    contribution_floor_per_day: float
+    effort_quantile: float = Field(ge=0, lt=1)
+    observed_share_at_least: float = Field(gt=0, le=1)
+
+
+class EconomicsSettings(_Strict):
+    hourly_cost: float | None = Field(gt=0)
+    financing_rate_a_year: float = Field(ge=0, le=1)
+    dispute_hours: float = Field(ge=0)
+    reuse_share: float = Field(ge=0, le=1)
+    reuse_after_days: int = Field(ge=0)
+
+
+class DecideSettings(_Strict):
+    leaving_times_base: float = Field(gt=0)
+    misfit_times_base: float = Field(gt=0)
+    released_at: float = Field(gt=0, le=1)
+    cooling_off_snapshots: int = Field(ge=1, le=24)
+    patience_days: int = Field(ge=0)
+    settled_days: int = Field(ge=0)
+    our_blame_share: float = Field(gt=0, le=1)
+    overdue_within_days: int = Field(ge=1, le=3_650)
+    thin_margin: float = Field(ge=-1, le=1)
+    save_rate: float = Field(gt=0, le=1)
+    win_back_hours: float = Field(ge=0)
+    saved_days: int = Field(ge=1, le=3_650)
+    hold_out_share: float = Field(ge=0, lt=1)
+    key_account_share: float = Field(gt=0, le=1)
+    tried_within_days: int = Field(ge=1)
+
+
+class ReviewListSettings(_Strict):
+    clients: int = Field(ge=2, le=1_000)
+    passed_over_days: int = Field(ge=1, le=730)
+
+
 class Settings(_Strict):
     """Every knob; see params.yaml for units and reasons."""
 
@@ -117,7 +156,11 @@ class Settings(_Strict):
     evaluate: EvaluateSettings
     score: ScoreSettings
     explain: ExplainSettings
-    targets: list[Literal["churn"]]
+    misfit: MisfitSettings
+    economics: EconomicsSettings
+    decide: DecideSettings
+    review_list: ReviewListSettings
+    targets: list[Literal["churn", "misfit"]]
 
 
 class _OneOfEach(yaml.SafeLoader):

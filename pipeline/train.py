@@ -6,11 +6,13 @@ later.parquet         what each origin's model says of later as_ofs: fold, clien
 horizons.parquet      out-of-time predictions at every horizon: fold, client_id, as_of, horizon_days, label, probability
 training.json         what it was trained on, its folds, its calibration, its content hash, and what was found in search of leaks
 
-A column too good to be true stops the stage (models/leakage.py), unless it stands under train.trusted_columns.
+Where there is no misfit label to learn from, or too few, training.json alone is written, with `no_model`: why. Churn's lack is an error.
+A column too good to be true stops the stage (models/leakage.py), unless it stands under train.trusted_columns; misfit has then no model
+either, lest a suspicion of its label take churn from those who need it.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from rich.markup import escape
 
 from features.contact_frequency import RECENCY_COLUMN, RFM_COLUMNS, VALUE_COLUMN
 from features.errors import NotEnoughHistory, UserError
@@ -27,6 +30,8 @@ from models.backtest import TEST, Backtest, Setup, Yardsticks, backtest
 from models.bag import Recipe
 from models.churn import BY_RELATIONSHIP
 from models.fitting import Columns, Snapshots
+from models.leakage import TooGood
+from models.misfit import POLICY
 from models.scorer import Floats
 from pipeline import leaks, reads
 from pipeline.question import question_of
@@ -35,6 +40,7 @@ from pipeline.stage import console, stage
 from pipeline.tables import data_version, folder_written_whole, read_json, read_parquet, write_json, write_parquet, write_text
 
 KEYS = ["client_id", "as_of"]
+TARGETS = ("churn", "misfit")
 
 
 @dataclass(frozen=True)
@@ -74,13 +80,23 @@ def training_rows(output: Path, target: str) -> tuple[Snapshots, Columns]:
     rows = rows.sort_values(["as_of", "client_id"], kind="stable", ignore_index=True)
     columns = varying(declared_columns(output, target), rows)
     as_of = np.array([to_day(on) for on in rows["as_of"]], np.int64)
-    at_horizons = labels_at_horizons(output, rows[KEYS])
+    at_horizons, rules = labels_at_horizons(output, rows[KEYS], target), rules_met(output, rows[KEYS], target)
     label, client = rows["label"].to_numpy(np.float64), rows["client_id"].to_numpy(object)
-    return Snapshots(rows[columns.names], label, client, as_of, at_horizons), columns
+    return Snapshots(rows[columns.names], label, client, as_of, at_horizons, rules), columns
 
 
-def labels_at_horizons(output: Path, asked: pd.DataFrame) -> dict[int, Floats]:
-    """Horizon in days -> label (0, 1, NaN = unknown) of each of the asked snapshots (client_id, as_of), in their order."""
+def rules_met(output: Path, asked: pd.DataFrame, target: str) -> dict[str, Floats]:
+    """Rule -> whether each of the asked snapshots meets it (1, 0, NaN = unknown), in their order; no rule that is known of nobody."""
+    if target == "churn":
+        return {}
+    met = asked.merge(read_parquet(output / "label" / f"{target}_rules.parquet").to_pandas(), on=KEYS, how="left", validate="1:1")
+    return {name: met[name].to_numpy(np.float64, na_value=np.nan) for name in met.columns.drop(KEYS) if met[name].notna().any()}
+
+
+def labels_at_horizons(output: Path, asked: pd.DataFrame, target: str) -> dict[int, Floats]:
+    """Horizon in days -> label (0, 1, NaN = unknown) of each of the asked snapshots (client_id, as_of), in their order; churn's only."""
+    if target != "churn":
+        return {}
     known = read_parquet(output / "label" / "horizons.parquet", [*KEYS, "horizon_days", "label"]).to_pandas()
     return {
         int(days): asked.merge(there, on=KEYS, how="left", validate="1:1")["label"].to_numpy(np.float64, na_value=np.nan)
@@ -146,6 +162,7 @@ def training_facts(trained: Trained) -> dict[str, Any]:
     spec = found.shipped.spec
     return {
         "target": spec["target"],
+        **basis_in(spec["question"]),
         "question": spec["question"],
         "model_hash": found.shipped.content_hash,
         "evaluated_hash": found.evaluated.content_hash,
@@ -160,6 +177,17 @@ def training_facts(trained: Trained) -> dict[str, Any]:
         "versions": spec["versions"],
         "leakage": trained.leakage,
     }
+
+
+def basis_in(question: Mapping[str, Any]) -> dict[str, Any]:
+    """The basis of the label, where a question has one."""
+    return {"basis": question["basis"]} if "basis" in question else {}
+
+
+def write_no_model(folder: Path, target: str, basis: str, why: str) -> None:
+    """What stands in for a model where there is none: training.json alone, with the reason."""
+    with folder_written_whole(folder) as temporary:
+        write_json(temporary / "training.json", {"target": target, "basis": basis, "no_model": why})
 
 
 def write_training(folder: Path, trained: Trained) -> None:
@@ -181,13 +209,13 @@ def as_table(predictions: pd.DataFrame) -> pa.Table:
 
 
 def chosen_target(source: Source) -> str:
-    """The target named on the command line. Raises UserError if it is none of the settings' targets."""
+    """The target named on the command line. Raises UserError if there is no such target."""
     named = sys.argv[1] if len(sys.argv) > 1 else ""
-    if named not in source.settings.targets:
+    if named not in TARGETS:
         raise UserError(
-            "command line",
+            f"command line, source {source.name}",
             found=named or "no target",
-            wanted=f"one of {', '.join(source.settings.targets)}",
+            wanted=f"one of {', '.join(TARGETS)}",
             cure="python -m pipeline.<stage> churn",
         )
     return named
@@ -197,6 +225,22 @@ def main() -> None:
     """data/<source>/featurize, snapshot, label -> data/<source>/train/<target>."""
     source = selected_source()
     target = chosen_target(source)
+    if target == "churn":
+        _train(source, target)
+        return
+    basis = read_json(source.output / "label" / f"{target}.json")
+    why = basis["why"] if basis["basis"] == POLICY else "" if target in source.settings.targets else "the settings' targets leave it out"
+    try:
+        if not why:
+            _train(source, target)
+            return
+    except (NotEnoughHistory, TooGood) as lack:
+        why = lack.in_one_line
+    write_no_model(source.output / "train" / target, target, basis["basis"], why)
+    console.print(f"[bold red]no {target} model[/bold red], basis {basis['basis']}: {escape(why)}")
+
+
+def _train(source: Source, target: str) -> None:
     rows, columns = training_rows(source.output, target)
     trained = train(rows, columns, target=target, source=source, tell=console.print)
     trained = replace(trained, leakage=trained.leakage | {"population": leaks.population(trained.backtest, rows, columns, source)})

@@ -1,9 +1,12 @@
-"""Figures and measures -> how they are written, in the terminal, in the card and in pictures alike."""
+"""Figures, measures and targets -> how they are written, in the terminal, in the card and in pictures alike."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from models.churn import BY_RELATIONSHIP
 from models.grade import Words
+from models.misfit import BASES
 from pipeline.source import Source
 
 MEASURE_WORDS = {
@@ -22,13 +25,43 @@ MEASURE_WORDS = {
     "calibration_intercept": "… in the large",
 }
 MODEL_WORDS = {"model": "model", "recency": "recency rule", "rfm": "windowed RFM"}
-HAPPENS = {("churn", "contractual"): "leave", ("churn", "non_contractual"): "fall silent"}
+RULE_WORDS = {  # baselines that only some targets have (models/misfit.py)
+    "same_rule": "same rule, last window",
+    "thin_margin": "margin under 20 %, two months",
+    "costly": "cost over 20 % of revenue",
+}
+LOST = {"positive": "lost", "foremost": "riskiest"}
+MISFIT = {"happens": "prove misfits", "happened": "proved misfits", "positive": "misfits", "foremost": "likeliest misfits"}
+SPOKEN = {  # (target, relationship) -> Words but for `each`
+    ("churn", "contractual"): {"happens": "leave", "happened": "left", **LOST},
+    ("churn", "non_contractual"): {"happens": "fall silent", "happened": "fell silent", **LOST},
+    ("misfit", "contractual"): MISFIT,
+    ("misfit", "non_contractual"): MISFIT,
+}
 EACH = {"monthly": "month", "weekly": "week", "listed": "as_of"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A target in words: the question, what counts as a positive, and what it takes for granted (empty: nothing that needs saying)."""
+
+    question: str
+    outcome: str
+    assumption: str
 
 
 def words_of(source: Source, target: str) -> Words:
     """How a positive of this target is spoken of in this source, and how often the clients are looked at."""
-    return Words(HAPPENS.get((target, source.spec.relationship), "turn out positive"), EACH[source.settings.time.cadence])
+    return Words(each=EACH[source.settings.time.cadence], **SPOKEN[target, source.spec.relationship])
+
+
+def asked_in_words(source: Source, target: str, basis: str | None) -> Asked:
+    """The target's question; basis: that of the misfit label (models/misfit.py), as training.json and metrics.json have it."""
+    if target == "churn":
+        declared = BY_RELATIONSHIP[source.spec.relationship]
+        return Asked(declared.question, declared.outcome, "")
+    of_basis = BASES[basis or "policy"]
+    return Asked(of_basis.question, of_basis.outcome, of_basis.assumption)
 
 
 def shown(figure: Mapping[str, float | None] | None, *, is_difference: bool = False, digits: int = 3) -> str:

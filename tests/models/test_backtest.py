@@ -1,5 +1,7 @@
 """The backtest: honest folds, calibrations that know only their past, baselines on the same rows, and chance where labels are shuffled."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +53,21 @@ def test_the_future_changes_no_earlier_fold(found, world, columns):
     other = run(Snapshots(features, np.where(later, 1 - rows.label, rows.label), rows.client, rows.as_of), columns)
     before = found.predictions["fold"] != TEST
     pd.testing.assert_frame_equal(other.predictions[before], found.predictions[before], check_exact=True)
+
+
+def test_the_rows_rules_stand_beside_the_model_at_the_share_they_had_in_training(found, world, columns):
+    """Here the rule knows the label itself, half the time: an AUC no model has, of rows it shares with the model."""
+    rows = world.rows
+    hint = np.where(np.random.default_rng(3).random(len(rows)) < 0.5, rows.label, 0.0)
+    ruled = run(replace(rows, rules={"same_rule": hint}), columns).predictions
+    pd.testing.assert_frame_equal(ruled[found.predictions.columns], found.predictions, check_exact=True)  # a rule is no feature
+    truth = pd.DataFrame({"client_id": rows.client, "as_of": rows.as_of, "hint": hint})
+    joined = ruled.merge(truth, on=["client_id", "as_of"], validate="1:1")
+    assert (joined["same_rule"] == joined["hint"]).all()
+    of_test = joined[joined["fold"] == TEST].groupby("same_rule")["same_rule_probability"].agg(["min", "max"])
+    past = rows.as_of <= 240
+    assert of_test.loc[0.0].tolist() == pytest.approx([rows.label[past & (hint == 0)].mean()] * 2, abs=0.001)
+    assert of_test.loc[1.0, "min"] == of_test.loc[1.0, "max"] > 0.99
 
 
 def test_a_fold_is_calibrated_only_on_folds_judged_before_it(found):

@@ -40,7 +40,7 @@ def test_unequal_lengths_are_refused():
 @pytest.mark.parametrize("label", [[], [0, 0], [1, 1]])
 def test_one_class_alone_is_refused(label):
     """LightGBM would train on it without a word."""
-    with pytest.raises(NotEnoughHistory, match="some that left and some that stayed"):
+    with pytest.raises(NotEnoughHistory, match="some positive and some not"):
         packed(pd.DataFrame({"x": np.arange(float(len(label)))}), label, ["a", "b"][: len(label)])
 
 

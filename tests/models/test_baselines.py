@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.baselines import recency_rule, windowed_rfm
+from models.baselines import recency_rule, windowed_rfm, yes_or_no
 
 
 def silence(days):
@@ -47,3 +47,13 @@ def test_windowed_rfm_learns_its_columns_and_no_other():
     found = windowed_rfm(known, label, asked, ["orders_90"])
     assert found[0] > 0.9 > found[1] > 0.2 > found[2]
     assert found[1] > found[3] > found[2]  # unknown = the median, five orders
+
+
+def test_a_rule_says_the_share_of_those_like_it_in_training():
+    met = np.repeat([1.0, 0.0, np.nan], 1_000)
+    label = np.concatenate([np.arange(1_000) < 400, np.arange(1_000) < 50, np.arange(1_000) < 100]).astype(float)
+    assert yes_or_no(met, label, np.array([1.0, 0.0, np.nan])) == pytest.approx([0.4, 0.05, 0.1], abs=0.001)
+
+
+def test_a_rule_that_nobody_met_in_training_says_the_share_of_all():
+    assert yes_or_no(np.zeros(4), np.array([1.0, 0, 0, 0]), np.array([1.0, np.nan])).tolist() == [0.25, 0.25]

@@ -71,12 +71,12 @@ ONE_UNKNOWN = np.array([0.0, 0.0, np.nan])
 REFUSED = {
     "no client": (portfolio(0, 0), CALENDAR, Refused(NotEnoughHistory, "no eligible snapshot with a known outcome")),
     "one client": (portfolio(1, 1), CALENDAR, Refused(NotEnoughHistory, "one single client")),
-    "nobody left": (portfolio(60, 0), CALENDAR, Refused(NotEnoughHistory, "60 clients, none of whom left in 480 snapshots")),
-    "everybody left": (with_labels(np.ones_like), CALENDAR, Refused(NotEnoughHistory, "60 clients, all of whom left in 480 snapshots")),
+    "nobody left": (portfolio(60, 0), CALENDAR, Refused(NotEnoughHistory, "60 clients, none of them positive in 480 snapshots")),
+    "everybody left": (with_labels(np.ones_like), CALENDAR, Refused(NotEnoughHistory, "60 clients, all of them positive in 480 snapshots")),
     "nobody left before the test": (
         with_labels(lambda label: label * (portfolio().as_of >= 180)),
         CALENDAR,
-        Refused(NotEnoughHistory, "5 as_ofs judged by the test of 1970-06-30 (60 days on), with 0 leavers and 300 stayers"),
+        Refused(NotEnoughHistory, "5 as_ofs judged by the test of 1970-06-30 (60 days on), with 0 positive snapshots and 300 others"),
     ),
     "an outcome that is not known": (
         with_labels(lambda label: np.concatenate([ONE_UNKNOWN, label[3:]])),

@@ -6,7 +6,7 @@ import pytest
 
 from models.grade import Words, face_value, grade, level_of
 
-WORDS = Words("leave", "month")
+WORDS = Words("leave", "month", "left", "lost", "riskiest")
 RELIABLE = {"is_reliable": True, "n_churned_clients": 170}
 
 
@@ -86,9 +86,9 @@ def test_unproven_is_not_shown_to_rank_at_all():
 def test_unknown_is_a_test_period_in_which_nobody_left_or_all_did():
     nobody = changed(TEST, model__auc=figure(None, None, None), n_churned_clients=0)
     assert grade(nobody, SOUND, RELIABLE, WORDS).text == (
-        "Not known: of 450 clients in the final test period none churned, so no ranking can be judged."
+        "Not known: of 450 clients in the final test period none left, so no ranking can be judged."
     )
-    assert "all churned" in grade(changed(nobody, n_churned_clients=450), SOUND, RELIABLE, WORDS).text
+    assert "all left" in grade(changed(nobody, n_churned_clients=450), SOUND, RELIABLE, WORDS).text
 
 
 def test_too_few_to_learn_from_is_unreliable_however_good_the_figures_look():
@@ -145,3 +145,22 @@ def test_what_is_said_of_the_probabilities(parts, said):
 def test_one_day_alone_does_not_show_that_probabilities_hold():
     said = grade(TEST, changed(SOUND, n_as_ofs=1), RELIABLE, WORDS).text
     assert said.endswith("Its probabilities held on the one day they were judged from; that says little of another season.")
+
+
+MISFIT_WORDS = Words("prove misfits", "month", "proved misfits", "misfits", "likeliest misfits")
+
+
+def test_a_target_with_a_rule_of_its_own_is_held_against_that_and_not_against_recency():
+    """Silence says nothing of a misfit: to beat it is no feat."""
+    rule = {"auc": figure(0.80, 0.72, 0.86), "found_at_capacity": figure(5.0, 3.0, 7.0)}
+    minus = {"auc": figure(0.03, -0.02, 0.08), "found_at_capacity": figure(1.0, -1.0, 3.0)}
+    test = changed(TEST, same_rule=rule, model_minus_same_rule=minus)
+    found = grade(test, SOUND, RELIABLE, MISFIT_WORDS)
+    assert found.level == "fair"
+    assert found.text == (
+        "Fair: better than chance, not shown to be better than the same rule on the last window (AUC 0.83 against 0.80; difference -0.02 "
+        "to +0.08). Of the 20 clients it names per month, about 6 prove misfits (4 to 8); the same rule on the last window names 5, chance "
+        "0.9; among so few, model and rule may differ by luck. Its probabilities can be taken at face value."
+    )
+    nobody = changed(test, model__auc=figure(None, None, None), n_churned_clients=0)
+    assert "none proved misfits" in grade(nobody, SOUND, RELIABLE, MISFIT_WORDS).text

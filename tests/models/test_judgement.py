@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.judgement import Rules, by_horizon, by_origin, decay, of_period, validation_gap
+from models.judgement import Rules, beyond_rule, by_horizon, by_origin, decay, of_period, validation_gap
 from models.metrics import MEASURES
 
 RULES = Rules(resamples=60, seed=1, capacity=3)
@@ -156,3 +156,23 @@ def test_of_very_many_rows_whole_clients_are_drawn_the_same_each_time(monkeypatc
     assert kept.sum() == 160
     assert set(backtest.loc[kept, "client_id"]).isdisjoint(backtest.loc[~kept, "client_id"])
     assert (RULES.some(backtest) == kept).all()
+
+
+def test_a_target_with_a_rule_of_its_own_is_judged_beside_it_and_where_the_rule_says_nothing(backtest):
+    meets = (backtest["client_id"].str[-1] == "7").astype(float)  # a tenth of the clients
+    meets[backtest["client_id"] == "client 8"] = np.nan  # unknown is not met
+    with_rule = backtest.assign(same_rule=meets, same_rule_probability=0.2 + 0.3 * (meets == 1))
+    is_test = backtest["fold"] == "test"
+    assert with_rule.pipe(lambda rows: of_period(rows[is_test], RULES))["same_rule"]["auc"]["value"] is not None
+    found = beyond_rule(with_rule, is_test, RULES)
+    assert found is not None
+    assert (found["rule"], found["n_rows_that_meet_it"]) == ("same_rule", 4 * 8)
+    assert (found["test"]["n_rows"], found["origins"]["n_rows"]) == (2 * 72, 2 * 72)
+    assert found["test"]["same_rule"]["auc"]["value"] == 0.5  # there the rule says the same of all
+    nowhere = beyond_rule(with_rule.assign(same_rule=1.0), is_test, RULES)
+    assert (nowhere["test"], nowhere["origins"]) == (None, None)
+
+
+def test_a_target_without_a_rule_of_its_own_has_no_such_figures(backtest):
+    assert beyond_rule(backtest, backtest["fold"] == "test", RULES) is None
+    assert "same_rule" not in of_period(backtest, RULES)

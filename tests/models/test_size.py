@@ -39,4 +39,4 @@ def test_an_unreliable_model_says_so():
 def test_what_a_search_chose_takes_the_tables_place_and_says_so():
     size = size_for(300, Tuned(60, 0.4, 20, 0.3, because="tuned by 30 trials"))
     assert (size.trees, size.tree_weight, size.leaf_clients, size.column_share) == (60, 0.4, 20, 0.3)
-    assert size.reason == "300 churned clients in training: 60 trees per member with weight 0.40, tuned by 30 trials"
+    assert size.reason == "300 positive clients in training: 60 trees per member with weight 0.40, tuned by 30 trials"

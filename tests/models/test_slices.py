@@ -86,7 +86,7 @@ def test_a_slice_with_few_churned_clients_is_not_ranked_and_says_so():
     size = ["few", "few", "many", "many", "many", "many"]
     found = by_slice(judged, np.array([0.9, 0.1, 0.8, 0.2, 0.7, 0.1]), {"size": size}, order={}, least_churned=2)
     few = entry(found, "few")
-    assert few["told"] == "too few churned clients to rank"
+    assert few["told"] == "too few positives to rank"
     assert (few["n_churned_clients"], few["auc"]["value"], few["predicted_over_observed"]["value"]) == (1, None, None)
     assert few["brier"]["value"] == pytest.approx(0.01)
     assert entry(found, "many")["auc"]["value"] == 1.0
@@ -102,7 +102,7 @@ def test_a_trait_with_one_slice_is_compared_with_nothing():
 def test_a_period_without_churn_has_slices_without_ranking():
     judged = Judged.of([0.0, 0.0], ["a", "b"], resamples=50, seed=1)
     found = by_slice(judged, np.array([0.1, 0.2]), {"size": ["x", "y"]}, order={}, least_churned=2)
-    assert [own["told"] for own in found["slices"]] == ["too few churned clients to rank"] * 2
+    assert [own["told"] for own in found["slices"]] == ["too few positives to rank"] * 2
     assert found["all"]["auc"]["value"] is None
 
 

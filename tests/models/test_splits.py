@@ -69,11 +69,11 @@ def test_a_short_history_has_no_origins_and_says_so_by_an_empty_list():
     [
         ({"months": range(0)}, "no eligible snapshot with a known outcome"),
         ({"clients": "a", "left": {0: {"a"}}}, "one single client"),
-        ({"left": {}}, "8 clients, none of whom left in 96 snapshots"),
-        ({"left": {day: set("abcdefgh") for day in MONTHS}}, "8 clients, all of whom left in 96 snapshots"),
+        ({"left": {}}, "8 clients, none of them positive in 96 snapshots"),
+        ({"left": {day: set("abcdefgh") for day in MONTHS}}, "8 clients, all of them positive in 96 snapshots"),
         ({"months": [0, 30]}, r"2 as_ofs with known outcomes \(1970-01-01 to 1970-01-31\)"),
         ({"months": [0, 30, 60]}, r"0 as_ofs judged by the test of 1970-01-31 \(90 days on\)"),
-        ({"left": {330: {"a"}}}, "with 0 leavers and 64 stayers"),
+        ({"left": {330: {"a"}}}, "with 0 positive snapshots and 64 others"),
     ],
 )
 def test_too_little_history_is_told_with_what_is_needed(case, message):

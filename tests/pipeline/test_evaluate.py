@@ -6,10 +6,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from small_business import verdicts_at_random
 
 from models.metrics import MEASURES
-from pipeline import evaluate
-from pipeline.tables import read_json
+from pipeline import evaluate, summary
+from pipeline.tables import read_json, write_json
 from pipeline.traits import traits_of
 from pipeline.wording import words_of
 
@@ -149,3 +150,67 @@ def test_values_weight_the_lift_where_there_are_any(small):
 
 def test_a_difference_carries_its_sign():
     assert evaluate.shown({"value": 0.01, "low": -0.02, "high": 0.04}, is_difference=True) == "+0.010 [-0.020, +0.040]"
+
+
+# ---- misfit -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_misfit_stands_beside_its_own_rule_and_is_judged_where_that_says_nothing(small):
+    found = read_json(small.source.output / "evaluate" / "misfit" / "metrics.json")
+    assert found["basis"] == "marked"
+    assert list(found["test"]["same_rule"]) == list(found["test"]["model_minus_same_rule"]) == list(MEASURES)
+    assert "thin_margin" not in found["test"]  # this business has no invoices
+    beyond = found["beyond_rule"]
+    assert beyond["n_rows_that_meet_it"] > 0
+    assert 0 < beyond["test"]["n_rows"] <= found["test"]["n_rows"]
+    backtest = evaluate.read_predicted(small.source.output / "train" / "misfit").backtest
+    assert beyond["n_rows_that_meet_it"] == (backtest["same_rule"] == 1).sum()
+    card = (small.source.output / "evaluate" / "misfit" / "model_card.md").read_text()
+    assert "a client that nobody marked counts as none" in card
+    assert [own["horizon_days"] for own in found["horizons"]] == [60]  # it answers the main horizon only
+    churn = read_json(small.source.output / "evaluate" / "churn" / "metrics.json")
+    assert churn["beyond_rule"] is None
+    assert "basis" not in churn
+
+
+def test_verdicts_at_random_stand_beside_misfits_assumption_in_figures_card_and_summary(small, capsys):
+    folder = small.source.output / "evaluate" / "misfit"
+    assert read_json(folder / "metrics.json")["review_estimate"] is None
+    with verdicts_at_random(small.source) as (n_misfits, n):
+        evaluate.evaluate(small.source, "misfit")
+    found = read_json(folder / "metrics.json")["review_estimate"]
+    assert (found["misfits"]["n_positive"], found["misfits"]["n"]) == (n_misfits, n)
+    assert found["misfits"]["low"] <= found["misfits"]["value"] <= found["misfits"]["high"]
+    assert found["labelled"]["n"] > 0
+    assert "\n" + "\n".join(f"  - {line}" for line in found["words"]) + "\n" in (folder / "model_card.md").read_text()
+    for target in ("churn", "misfit"):
+        written = {"model": small.source.registered(target), "version": 1, "role": "champion"}
+        write_json(small.source.output / "register" / target / "registration.json", written)
+    summary.summarise(small.source)
+    assert " ".join(found["words"]) in " ".join(capsys.readouterr().out.split())
+    assert "review_estimate" not in read_json(small.source.output / "evaluate" / "churn" / "metrics.json")
+
+
+def test_the_terminal_says_how_it_does_where_the_rule_says_nothing(small, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["evaluate", "misfit"])
+    monkeypatch.setattr(evaluate, "selected_source", lambda: small.source)
+    evaluate.main()
+    told = capsys.readouterr().out
+    assert "same rule, last window" in told
+    assert "of them that do not meet the same rule already" in told
+
+
+def test_where_there_is_no_model_the_outputs_say_why(small, monkeypatch, capsys):
+    facts = {"target": "misfit", "basis": "policy", "no_model": "nobody is [marked]"}
+    write_json(small.source.output / "train" / "misfit" / "training.json", facts)
+    monkeypatch.setattr("sys.argv", ["evaluate", "misfit"])
+    monkeypatch.setattr(evaluate, "selected_source", lambda: small.source)
+    evaluate.main()
+    folder = small.source.output / "evaluate" / "misfit"
+    found = read_json(folder / "metrics.json")
+    assert {name: found[name] for name in facts} == facts
+    assert len(found["data_version"]) == 64
+    assert pq.read_table(folder / "predictions.parquet").num_rows == 0
+    assert [path.name for path in (folder / "plots").iterdir()] == ["README.txt"]
+    assert "nobody is [marked]" in (folder / "model_card.md").read_text()
+    assert "no misfit model: nobody is [marked]" in capsys.readouterr().out

@@ -278,6 +278,7 @@ def test_the_stage_writes_labels_design_and_pictures_and_tells_them_briefly(shop
     source = source_of("non_contractual", "2024-09-01", label={"clients_at_least": 3})
     folder = staged(monkeypatch, shop, source, *MONTHS)
     assert {path.name for path in folder.iterdir()} == {
+        *("misfit.parquet", "misfit_rules.parquet", "misfit.json"),
         *("churn.parquet", "horizons.parquet", "design.json", "return_rate.png", "sensitivity.png"),
         *("return_curve.csv", "eligibility_gaps.csv", "eligibility_floors.csv", "sensitivity.csv"),
     }
@@ -285,7 +286,7 @@ def test_the_stage_writes_labels_design_and_pictures_and_tells_them_briefly(shop
     assert horizons.schema.equals(label.HORIZONS_SCHEMA)
     assert at_horizon(horizons, 90).equals(pq.read_table(folder / "churn.parquet"))
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert len(lines) <= 12
+    assert len(lines) <= 12 + 4  # the design's, and the basis of misfit
     assert [line for line in lines if len(line) > 90] == []
 
 
@@ -369,7 +370,7 @@ def test_the_design_of_contracts_tells_who_ends_them(tmp_path, monkeypatch, caps
     ]
     assert (found / "outcomes.png").exists()
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert len(lines) <= 12
+    assert len(lines) <= 12 + 4  # the design's, and the basis of misfit
     assert [line for line in lines if len(line) > 90] == []
     assert "a client's notice runs 30 days" in "".join(lines)
 

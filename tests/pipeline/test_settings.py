@@ -19,7 +19,10 @@ def test_a_source_overrides_one_knob_and_keeps_the_others():
         ({"time": {"horizon_days": "90"}}, "time.horizon_days = '90'"),
         ({"time": {"horizon_days": 0}}, "greater than or equal to 1"),
         ({"time": {"as_ofs": ["2024-01-01"]}}, "YAML dates"),
-        ({"tim": {}}, "one of seed, time, snapshot, label, train, evaluate, score, explain, targets"),
+        (
+            {"tim": {}},
+            "one of seed, time, snapshot, label, train, evaluate, score, explain, misfit, economics, decide, review_list, targets",
+        ),
         ({"time": 5}, "time = 5"),
     ],
 )

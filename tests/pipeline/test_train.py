@@ -1,6 +1,7 @@
 """The train stage: only eligible snapshots with known outcomes, whole outputs or none, equal bytes, and a clear word for too little."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
@@ -116,7 +117,7 @@ def test_a_run_that_fails_leaves_what_was_there(small, monkeypatch):
     with pytest.raises(TypeError):
         train.write_training(folder, found)
     assert (folder / "spec.json").read_bytes() == before
-    assert [path.name for path in folder.parent.iterdir()] == ["churn"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["churn", "misfit"]
 
 
 # ---- too little, or of different runs ---------------------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ def test_no_known_outcome_is_told(small):
 def test_nobody_leaving_is_told(small):
     labels = pq.read_table(small.source.output / "label" / "churn.parquet")["label"].to_pylist()
     relabelled(small, "label", [None if label is None else 0 for label in labels])
-    with pytest.raises(NotEnoughHistory, match="none of whom left"):
+    with pytest.raises(NotEnoughHistory, match="none of them positive"):
         run(small)
 
 
@@ -164,6 +165,98 @@ def test_an_unknown_target_is_told(small, monkeypatch):
         train.chosen_target(small.source)
 
 
+# ---- misfit -----------------------------------------------------------------------------------------------------------------------
+
+
+def misfit_stage(small, monkeypatch, stage=train) -> dict:
+    """The stage run for misfit; training.json."""
+    monkeypatch.setattr("sys.argv", ["stage", "misfit"])
+    monkeypatch.setattr(stage, "selected_source", lambda: small.source)
+    stage.main()
+    return read_json(small.source.output / "train" / "misfit" / "training.json")
+
+
+def test_misfit_learns_from_its_own_label_and_carries_its_rules_and_basis(small):
+    rows, columns = train.training_rows(small.source.output, "misfit")
+    labels = pq.read_table(small.source.output / "label" / "misfit.parquet").to_pandas()
+    assert len(rows) == labels["label"].notna().sum()
+    assert rows.label.sum() == labels["label"].sum() > 0
+    assert rows.horizon_labels == {}
+    assert set(rows.rules) == {"same_rule"}  # this business has no invoices: the other two are known of nobody
+    declared = {column["name"]: column for column in read_json(small.source.output / "featurize" / "columns.json")["columns"]}
+    assert (
+        columns.signs
+        == {name: declared[name]["misfit"] for name in columns.names}
+        != {name: declared[name]["churn"] for name in columns.names}
+    )
+    facts = read_json(small.source.output / "train" / "misfit" / "training.json")
+    assert (facts["basis"], facts["question"]["basis"]) == ("marked", "marked")
+    assert "basis" not in read_json(small.source.output / "train" / "churn" / "training.json")
+
+
+def test_rules_stand_beside_their_own_snapshot(small):
+    rows, _ = train.training_rows(small.source.output, "misfit")
+    met = pq.read_table(small.source.output / "label" / "misfit_rules.parquet").to_pandas().set_index(["client_id", "as_of"])["same_rule"]
+    assert 0 < rows.rules["same_rule"].sum() < len(rows)
+    for place in range(0, len(rows), 7):
+        assert rows.rules["same_rule"][place] == met.loc[rows.client[place], train.to_date(rows.as_of[place])]
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [(1, "all of them positive"), (0, "none of them positive"), (None, "none with a known outcome")],
+    ids=["everyone", "nobody", "unknown"],
+)
+def test_misfit_without_two_kinds_of_clients_has_no_model_and_says_why(small, monkeypatch, capsys, values, why):
+    path = small.source.output / "label" / "misfit.parquet"
+    table = pq.read_table(path)
+    write_parquet(path, table.set_column(2, table.schema.field(2), pa.array([values] * table.num_rows, pa.int8())))
+    facts = misfit_stage(small, monkeypatch)
+    assert set(facts) == {"target", "basis", "no_model"}
+    assert why in facts["no_model"]
+    assert why in capsys.readouterr().out
+    assert [path.name for path in (small.source.output / "train" / "misfit").iterdir()] == ["training.json"]  # the old model is gone
+
+
+def test_misfit_on_the_policy_alone_has_no_model(small, monkeypatch):
+    basis = read_json(small.source.output / "label" / "misfit.json") | {"basis": "policy", "why": "nobody is marked"}
+    write_json(small.source.output / "label" / "misfit.json", basis)
+    assert misfit_stage(small, monkeypatch) == {"target": "misfit", "basis": "policy", "no_model": "nobody is marked"}
+
+
+def test_a_source_that_does_not_ask_for_misfit_has_no_model_of_it(small, monkeypatch):
+    asked = small.source.settings.model_copy(update={"targets": ["churn"]})
+    asking = replace(small, source=replace(small.source, settings=asked))
+    assert misfit_stage(asking, monkeypatch)["no_model"] == "the settings' targets leave it out"
+
+
+def test_a_column_too_good_to_be_true_leaves_misfit_without_a_model_and_stops_churn(small, monkeypatch, capsys):
+    path, features = small.source.output / "label" / "misfit.parquet", small.source.output / "featurize" / "features.parquet"
+    labels = pq.read_table(path).to_pandas()
+    known = labels.merge(pq.read_table(features).to_pandas(), on=["client_id", "as_of"], how="left")["tenure_days"]
+    planted = (known > known.quantile(0.7)).astype(int).where(labels["label"].notna())
+    write_parquet(path, pq.read_table(path).set_column(2, pa.field("label", pa.int8()), pa.array(planted, pa.int8(), from_pandas=True)))
+    facts = misfit_stage(small, monkeypatch)
+    for part in ("tenure_days alone ranks", "wanted: columns that know only", "cure: see whether", "train.trusted_columns"):
+        assert part in facts["no_model"]
+    assert " ".join(facts["no_model"].split()) in " ".join(capsys.readouterr().out.split())
+    for name in ("churn", "horizons"):
+        path = small.source.output / "label" / f"{name}.parquet"
+        rows = pq.read_table(path)
+        told = rows.to_pandas().merge(labels.assign(planted=planted), on=["client_id", "as_of"], how="left", suffixes=("", "_"))
+        at, label = rows.schema.get_field_index("label"), told["planted"].where(told["label"].notna())
+        write_parquet(path, rows.set_column(at, rows.schema.field("label"), pa.array(label, pa.int8(), from_pandas=True)))
+    monkeypatch.setattr("sys.argv", ["stage", "churn"])
+    with pytest.raises(UserError, match="tenure_days alone ranks"):
+        train.main()
+
+
+def test_a_fault_other_than_too_little_stops_misfit_too(small, monkeypatch):
+    (small.source.output / "featurize" / "features.parquet").unlink()
+    with pytest.raises(UserError, match="no such file"):
+        misfit_stage(small, monkeypatch)
+
+
 def test_baselines_take_the_columns_that_are_there(small):
     found = train.yardsticks(train.declared_columns(small.source.output, "churn"))
     assert found.recency == "recency_days"
@@ -188,6 +281,6 @@ def test_the_stage_prints_what_it_did(small, monkeypatch, capsys):
     monkeypatch.setattr(train, "selected_source", lambda: small.source)
     train.main()
     told = capsys.readouterr().out
-    assert "churned clients in training" in told
+    assert "positive clients in training" in told
     assert "calibrated on" in told
     assert json.loads((small.source.output / "train" / "churn" / "training.json").read_text())["target"] == "churn"
