@@ -1,0 +1,601 @@
+"""One client's Evidence -> one advised action of seven, every rung considered with its reason, notes, and the check before an exit.
+
+The rules are read from top to bottom; each thing said names its statements (models/sayings.py), each threshold is a knob of params.yaml.
+Nothing is weighed against anything: a rung is passed or it is where the client stands. Advice to a named person, never an act.
+
+What was begun comes first: parting and an accepted referral are seen through, any other step is given its time. A client judged a misfit
+climbs the ladder of the documents: understand whether it is us or them -> set expectations and boundaries -> reprice -> refer out or hand
+to a colleague -> part respectfully. A rung is passed if it is on record as tried or declined; the price, also if a known margin is in
+order. To talk frankly and to offer somebody else no fact rules out. The first rung that is not passed is advised. How far a client may
+climb has limits: a new one, and one whose trouble is our own lateness, gets expectations set and no more; one that is not known to cost
+more than it brings gets a new price at most, unless a written deal-breaker or a reviewer speaks against it: a model alone gives nobody
+away. The others are won back, given a new price where theirs is too low, kept and grown, or watched; no effort is made for one against
+whom a rule or a reviewer speaks.
+
+What is not known never leads to parting, which needs every one of its conditions known, nor to referring out, but for one: to offer
+somebody else where it is not known whether the client fits our focus needs no proof. A new price rests on a margin known to be thin.
+
+We chose a cut at a multiple of the average risk over a fixed probability because base rates differ from business to business; where the
+average is high it is at most half way to certainty, else nobody could pass it. A verdict is let go only below a lower cut: risks tremble
+from month to month, and advice that flips with them is not followed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from models.evidence import LADDER, Agreement, Evidence, Risk, Rule, Step, WhatIf
+from models.sayings import Said, say
+
+Verdict = Literal["advised", "tried", "ruled_out", "not_needed", "not_yet", "unknown"]
+QUADRANTS = ("stay", "leaving", "misfit", "leaving_misfit")
+CLEAR = "clear"
+POLICY = "policy"  # the basis of a verdict without a model
+CONFIDENCES = {"unclear": "is unclear", "too_little_data": "rests on too little data", None: "is of unknown confidence"}
+SLOW_REPLIES = 1.25  # times its peers' wait, from which our answers to a client are called slow
+ALL_TERMS = 4  # scope, service hours, delivery time, payment terms
+# rules on these statements speak of conduct, which boundaries answer
+CONDUCT = frozenset(("A2", "C2", "C3", "C6", "C9", "D2", "D3", "D7", "E2", "E3", "E4"))
+AGREED, DECLINED = "agreed", ("refused", "ruled_out")  # outcomes of steps; what was declined needs no time to work
+STEPS = {
+    "win_back": "an effort to win it back",
+    "set_boundaries": "the talk about boundaries",
+    "reprice": "the new price",
+    "refer_out": "referring it out",
+    "part_respectfully": "parting",
+}
+EFFORTS = ("win_back", "keep_and_grow")
+OTHER_RUNGS = ("win_back", "keep_and_grow", "wait_and_watch")
+
+
+class Knobs(Protocol):
+    """The section `decide` of params.yaml."""
+
+    @property
+    def leaving_times_base(self) -> float: ...
+    @property
+    def misfit_times_base(self) -> float: ...
+    @property
+    def released_at(self) -> float: ...
+    @property
+    def cooling_off_snapshots(self) -> int: ...
+    @property
+    def patience_days(self) -> int: ...
+    @property
+    def settled_days(self) -> int: ...
+    @property
+    def our_blame_share(self) -> float: ...
+    @property
+    def thin_margin(self) -> float: ...
+    @property
+    def win_back_hours(self) -> float: ...
+    @property
+    def key_account_share(self) -> float: ...
+    @property
+    def tried_within_days(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step considered. name: an action or `understand`."""
+
+    name: str
+    verdict: Verdict
+    said: Said
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of the exit check. known = nothing to settle; open = to be settled or weighed first; unknown = find out."""
+
+    name: str
+    state: Literal["known", "open", "unknown"]
+    said: Said
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is advised for one client, and all that led there.
+
+    because: why this action. lacking, exit_check: what parting would need, and what to settle first; empty unless judged a misfit.
+    """
+
+    action: str
+    quadrant: str
+    because: Said
+    rungs: tuple[Rung, ...]
+    notes: tuple[Said, ...]
+    lacking: tuple[Said, ...]
+    exit_check: tuple[Item, ...]
+
+
+def decide(evidence: Evidence, knobs: Knobs) -> Decision:
+    """The advised action of one client."""
+    leaving, misfit = is_leaving(evidence, knobs), is_misfit(evidence, knobs)
+    quadrant = QUADRANTS[leaving + 2 * misfit]
+    lacking = tuple(_lacking(evidence, knobs)) if misfit else ()
+    burden = tuple(_burden_rungs(evidence, knobs, lacking=bool(lacking)))
+    is_called_by_rule = evidence.churn.probability is not None and not leaving and bool(_hit_deal_breakers(evidence))
+    if waits := under_way(evidence, knobs):
+        action, because = "wait_and_watch", waits
+    elif misfit or is_called_by_rule:  # D9: a written rule is answered without a verdict, too, as far as a new price
+        action, because = _climb(burden, evidence, knobs, is_misfit=misfit)
+    elif leaving:
+        action, because = _win_back(evidence, knobs)
+    else:
+        action, because = _stay(burden, evidence, knobs)
+    if evidence.is_held_out and action in EFFORTS:  # a hold-out on record holds, whatever the risk is by now
+        action, because = "wait_and_watch", say("held_out")
+    climbs = misfit or action in LADDER
+    rungs = (*_told(burden, action, because, climbs=climbs), *_other_rungs(evidence, knobs, action, because))
+    notes = tuple(_notes(evidence, knobs, leaving=leaving, misfit=misfit, action=action))
+    return Decision(action, quadrant, because, rungs, notes, lacking, exit_check(evidence, knobs) if misfit else ())
+
+
+# ---- verdicts ---------------------------------------------------------------------------------------------------------------------
+
+
+def cut(base_rate: float, times: float) -> float:
+    """The probability from which a client is called: so many times the average, at most half way from it to certainty.
+
+    >>> cut(0.1, 2.0), cut(0.8, 2.0)
+    (0.2, 0.9)
+    """
+    return min(times * base_rate, (1 + base_rate) / 2)
+
+
+def held(risk: Risk, times: float, released_at: float) -> tuple[bool, ...]:
+    """At each as_of seen, whether the client was called: from the cut on, and then until below released_at × the cut.
+
+    >>> held(Risk((0.3, 0.16, 0.14, None, 0.16), base_rate=0.1), times=2.0, released_at=0.75)
+    (True, True, False, False, False)
+    """
+    found: list[bool] = []
+    for probability in risk.seen:
+        if probability is None or risk.base_rate is None:
+            found.append(False)
+            continue
+        called_from = cut(risk.base_rate, times)
+        was = bool(found) and found[-1]
+        found.append(probability >= (called_from * released_at if was else called_from))
+    return tuple(found)
+
+
+def is_leaving(evidence: Evidence, knobs: Knobs) -> bool:
+    """Whether the client is called leaving now."""
+    return held(evidence.churn, knobs.leaving_times_base, knobs.released_at)[-1]
+
+
+def is_misfit(evidence: Evidence, knobs: Knobs) -> bool:
+    """Whether the client is judged a misfit now: by the model or, where the basis is `policy`, by a deal-breaker past its grace (D9)."""
+    return misfit_held_snapshots(evidence, knobs) > 0
+
+
+def misfit_held_snapshots(evidence: Evidence, knobs: Knobs) -> int:
+    """On how many snapshots in a row, the present one last, the verdict has held."""
+    if evidence.misfit_basis == POLICY:
+        return max((rule.held_snapshots for rule in _hit_deal_breakers(evidence)), default=0)
+    n = 0
+    for was in reversed(held(evidence.misfit, knobs.misfit_times_base, knobs.released_at)):
+        if not was:
+            break
+        n += 1
+    return n
+
+
+def _hit_deal_breakers(evidence: Evidence) -> list[Rule]:
+    return [rule for rule in evidence.rules or () if rule.kind == "deal_breaker" and rule.is_hit]
+
+
+# ---- the ladder -------------------------------------------------------------------------------------------------------------------
+
+
+def under_way(evidence: Evidence, knobs: Knobs) -> Said | None:
+    """What was begun and is seen through, or given its time, before anything else is advised; None = nothing."""
+    for name in ("part_respectfully", "refer_out"):
+        begun = _last(evidence, knobs, name)
+        if begun and (begun.outcome == AGREED or (name == "part_respectfully" and begun.outcome not in DECLINED)):
+            return say("see_through", step=STEPS[name], days=begun.days_ago)
+    steps = [step for name in ("win_back", *LADDER) if (step := _last(evidence, knobs, name))]
+    working = [step for step in steps if step.days_ago < knobs.patience_days and step.outcome not in DECLINED]
+    if not working:
+        return None
+    newest = min(working, key=lambda step: step.days_ago)
+    return say("step_working", step=STEPS[newest.kind], days=newest.days_ago, patience=knobs.patience_days)
+
+
+def _burden_rungs(evidence: Evidence, knobs: Knobs, *, lacking: bool) -> Iterator[Rung]:
+    """Each rung by itself: `advised` stands for "would be, if nothing milder were"."""
+    yield _understand(evidence, knobs)
+    for name, judged in (("set_boundaries", _boundaries), ("reprice", _price), ("refer_out", _refer)):
+        step = _last(evidence, knobs, name)
+        yield Rung(name, "tried", _on_record(step)) if step else Rung(name, *judged(evidence, knobs))
+    begun = _last(evidence, knobs, "part_respectfully")
+    if begun:
+        yield Rung("part_respectfully", "tried", say("parting_begun", days=begun.days_ago))
+    elif lacking:
+        yield Rung("part_respectfully", "not_yet", say("part_lacks"))
+    else:
+        yield Rung("part_respectfully", "advised", say("part", held=misfit_held_snapshots(evidence, knobs)))
+
+
+def _understand(evidence: Evidence, knobs: Knobs) -> Rung:
+    """E1, E5: whose lateness is it? Expectations that nobody set are the next rung's question."""
+    share, overdue = evidence.delay_share_ours, evidence.our_overdue
+    if share is None:
+        return Rung("understand", "unknown", say("ours_unknown"))
+    if _is_ours(evidence, knobs):
+        return Rung("understand", "advised", say("ours_explains", share=share, overdue=overdue))
+    return Rung("understand", "ruled_out", say("ours_does_not_explain", share=share, overdue=overdue))
+
+
+def _is_ours(evidence: Evidence, knobs: Knobs) -> bool:
+    return evidence.delay_share_ours is not None and evidence.delay_share_ours >= knobs.our_blame_share
+
+
+def _boundaries(evidence: Evidence, _: Knobs) -> tuple[Verdict, Said]:
+    """A2, C9, E3: terms that are not in writing, or rules that are crossed; where neither is so a frank talk is still the first step, and
+    no fact rules it out (C11, D2, D3): only people can, on record."""
+    sent, terms = evidence.terms_sent_share, evidence.terms_in_writing
+    if (sent is not None and sent < 1) or (terms is not None and terms < ALL_TERMS):
+        return "advised", say("boundaries_unwritten", sent=sent, terms=terms)
+    crossed = [rule.title for rule in evidence.rules or () if rule.is_hit and CONDUCT & set(rule.statements)]
+    if crossed:
+        return "advised", say("boundaries_crossed", rules=", ".join(crossed))
+    return "advised", say("talk_frankly")
+
+
+def _price(evidence: Evidence, knobs: Knobs) -> tuple[Verdict, Said]:
+    """A5, D4, E4: a margin too thin for the trouble is first a question of price."""
+    if evidence.margin is None:
+        return "unknown", say("price_unknown")
+    if evidence.margin < min(knobs.thin_margin, 0) and evidence.contribution is not None:
+        return "advised", say("price_below_cost", loss=-evidence.contribution, currency=evidence.currency)
+    if evidence.margin < knobs.thin_margin:
+        return "advised", say("price_too_low", margin=evidence.margin, floor=knobs.thin_margin)
+    return "ruled_out", say("price_in_order", margin=evidence.margin)
+
+
+def _refer(evidence: Evidence, _: Knobs) -> tuple[Verdict, Said]:
+    """A6, D4, D8, E4: somebody else may serve it better: a provider or, where it buys just what we are building (A1, A7), a colleague."""
+    if evidence.focus_gap is None:
+        return "advised", say("refer_unknown_focus")
+    if evidence.focus_gap > 0:
+        return "advised", say("refer_off_focus", gap=evidence.focus_gap)
+    return "advised", say("refer_on_focus")
+
+
+def _lacking(evidence: Evidence, knobs: Knobs) -> Iterator[Said]:
+    """What parting needs beside the milder rungs, and what is not so or not known (A4, B0, D1, D4, D10, E5)."""
+    n_held = misfit_held_snapshots(evidence, knobs)
+    if n_held < knobs.cooling_off_snapshots:
+        yield say("lacks_cooling_off", wanted=knobs.cooling_off_snapshots, held=n_held)
+    if _is_new(evidence, knobs):
+        yield say("beyond_new", tenure=evidence.tenure_days, settled=knobs.settled_days)
+    if evidence.delay_share_ours is None:
+        yield say("ours_unknown")
+    elif _is_ours(evidence, knobs):
+        yield say("ours_explains", share=evidence.delay_share_ours, overdue=evidence.our_overdue)
+    if evidence.our_overdue is None:
+        yield say("lacks_overdue_known")
+    elif evidence.our_overdue > 0 and (evidence.their_overdue is None or evidence.our_overdue >= evidence.their_overdue):
+        yield say("lacks_no_overdue", overdue=evidence.our_overdue, theirs=evidence.their_overdue)
+    keep, against, _ = _opinions(evidence)
+    if evidence.opinions is None:
+        yield say("lacks_opinions_known")
+    elif keep and keep >= against:
+        yield say("lacks_agreement", keep=keep, misfit=against)
+    if evidence.terms_sent_share is None or evidence.terms_sent_share < 1:
+        yield say("lacks_terms", sent=evidence.terms_sent_share)
+    if evidence.misfit_basis != POLICY and evidence.misfit.confidence != CLEAR and not against:
+        yield say("lacks_certainty", probability=evidence.misfit.probability, confidence=CONFIDENCES[evidence.misfit.confidence])
+    if evidence.revenue_share is None:
+        yield say("lacks_share")
+    elif _is_key_account(evidence, knobs) and not _pays_back(evidence):
+        yield say("lacks_affordable", share=evidence.revenue_share)
+    if evidence.open_balance is None:
+        yield say("lacks_balance")
+
+
+def _pays_back(evidence: Evidence) -> bool:
+    """Whether it is known that the hours freed earn back what the client contributes, even where nobody is let go."""
+    return evidence.what_if is not None and evidence.what_if.is_gain
+
+
+def _climb(rungs: Sequence[Rung], evidence: Evidence, knobs: Knobs, *, is_misfit: bool) -> tuple[str, Said]:
+    """The first rung that is not passed, if the client may climb so far."""
+    for rung in rungs[1:]:
+        if rung.verdict == "ruled_out" or (rung.verdict == "tried" and rung.name != "part_respectfully"):
+            continue
+        limit = _limit(rung.name, rungs[0], evidence, knobs, is_misfit=is_misfit)
+        if limit or rung.verdict != "advised":
+            return "wait_and_watch", limit or rung.said
+        return rung.name, rung.said
+    raise AssertionError("parting is never passed")
+
+
+def _limit(name: str, understand: Rung, evidence: Evidence, knobs: Knobs, *, is_misfit: bool) -> Said | None:
+    """Why this client may not climb as far as this rung; None = it may."""
+    height = LADDER.index(name)
+    if height > LADDER.index("set_boundaries") and evidence.steps is None:
+        return say("steps_unknown")
+    if height > LADDER.index("set_boundaries") and understand.verdict == "advised":
+        return understand.said
+    if height > LADDER.index("set_boundaries") and _is_new(evidence, knobs):
+        return say("beyond_new", tenure=evidence.tenure_days, settled=knobs.settled_days)
+    if height > LADDER.index("reprice") and not is_misfit:
+        return say("beyond_verdict")
+    if height > LADDER.index("reprice") and understand.verdict == "unknown":
+        return understand.said
+    if height > LADDER.index("reprice") and not _speaks_against(evidence) and not (evidence.contribution or 0) < 0:
+        return say("beyond_gain")
+    return None
+
+
+def _speaks_against(evidence: Evidence) -> bool:
+    """D4, D9: whether a written rule or a person does, and not a model alone."""
+    return bool(_hit_deal_breakers(evidence) or _opinions(evidence)[1])
+
+
+def _is_new(evidence: Evidence, knobs: Knobs) -> bool:
+    """B7 of practice, E3: a new client may yet settle; one of unknown tenure counts as new."""
+    return evidence.tenure_days is None or evidence.tenure_days < knobs.settled_days
+
+
+def _last(evidence: Evidence, knobs: Knobs, kind: str) -> Step | None:
+    """The newest step of a kind on record that still counts."""
+    steps = [step for step in evidence.steps or () if step.kind == kind and step.days_ago <= knobs.tried_within_days]
+    return min(steps, key=lambda step: step.days_ago, default=None)
+
+
+def _on_record(step: Step) -> Said:
+    return say("tried", days=step.days_ago, outcome=f", outcome: {step.outcome}" if step.outcome else "")
+
+
+def _told(rungs: Sequence[Rung], action: str, because: Said, *, climbs: bool) -> Iterator[Rung]:
+    """The rungs as they are shown: of those that would be advised only the action is; the others wait, or nothing calls for them."""
+    for rung in rungs:
+        if rung.verdict == "tried" or rung.name == action or (climbs and (rung.verdict != "advised" or rung.name == "understand")):
+            yield rung
+        elif climbs and (action not in LADDER or LADDER.index(rung.name) > LADDER.index(action)):
+            yield Rung(rung.name, "not_yet", say("earlier_first") if action in LADDER else because)
+        else:
+            yield Rung(rung.name, "not_needed", say("not_called_for"))
+
+
+# ---- the other side ---------------------------------------------------------------------------------------------------------------
+
+
+def _win_back(evidence: Evidence, knobs: Knobs) -> tuple[str, Said]:
+    """B0: as models/capacity.py chose among all who are leaving; an effort under way has its time first."""
+    probability, value = evidence.churn.probability, evidence.expected_value
+    if against := no_effort(evidence, knobs):
+        return "wait_and_watch", against
+    if evidence.choice == "chosen":
+        if value is None:
+            return "win_back", say("win_back_unvalued", probability=probability)
+        return "win_back", say("win_back", probability=probability, value=value, currency=evidence.currency, hours=knobs.win_back_hours)
+    if evidence.choice == "held_out":
+        return "wait_and_watch", say("held_out")
+    if evidence.choice == "no_value":
+        return "wait_and_watch", say("no_value", probability=probability, value=value, currency=evidence.currency)
+    return "wait_and_watch", say("unweighed" if evidence.choice is None else "beyond_capacity", probability=probability)
+
+
+def no_effort(evidence: Evidence, knobs: Knobs) -> Said | None:
+    """Why no effort is made to keep or to grow this client, whatever it is worth; None = nothing speaks against one (D4, D9)."""
+    if waits := under_way(evidence, knobs):
+        return waits
+    if _speaks_against(evidence):
+        return say("effort_against_rules", rules=", ".join(_against(evidence)))
+    declined = _last(evidence, knobs, "win_back")
+    return say("win_back_declined", days=declined.days_ago) if declined and declined.outcome in DECLINED else None
+
+
+def _against(evidence: Evidence) -> list[str]:
+    """What speaks against the client, in words: rules of the policy, and reviewers."""
+    n = _opinions(evidence)[1]
+    return [rule.title for rule in _hit_deal_breakers(evidence)] + ([f"reviewers who would let it go: {n}"] if n else [])
+
+
+def _stay(burden: Sequence[Rung], evidence: Evidence, knobs: Knobs) -> tuple[str, Said]:
+    """B5, C8: who neither leaves nor weighs is kept and grown where it earns its price and is not small, and else watched or repriced."""
+    if evidence.churn.probability is None or evidence.churn.base_rate is None:
+        return "wait_and_watch", say("risk_unknown")
+    if not evidence.revenue or evidence.revenue <= 0:
+        return "wait_and_watch", say("grow_no_revenue")
+    if evidence.margin is not None and evidence.margin < knobs.thin_margin:
+        return _price_alone(burden, evidence, knobs)
+    if against := no_effort(evidence, knobs):
+        return "wait_and_watch", against
+    services = f"It does not use: {', '.join(evidence.other_services)}." if evidence.other_services else ""
+    if evidence.margin is None:
+        return "keep_and_grow", say("grow_unknown_margin", services=services)
+    if evidence.typical_revenue is not None and evidence.revenue < evidence.typical_revenue:
+        return "wait_and_watch", say("grow_small", revenue=evidence.revenue, typical=evidence.typical_revenue, currency=evidence.currency)
+    return "keep_and_grow", say("grow", margin=evidence.margin, services=services)
+
+
+def _price_alone(burden: Sequence[Rung], evidence: Evidence, knobs: Knobs) -> tuple[str, Said]:
+    """A5, C11, D4: a price below what it buys is too low whoever is late and whatever else could be talked about."""
+    priced = next(rung for rung in burden if rung.name == "reprice")
+    probability, base = evidence.churn.probability, evidence.churn.base_rate
+    if probability is None or base is None or probability >= knobs.released_at * cut(base, knobs.leaving_times_base):
+        return "wait_and_watch", say("price_waits")
+    if evidence.steps is None:
+        return "wait_and_watch", say("steps_unknown")
+    if _is_new(evidence, knobs):
+        return "wait_and_watch", say("beyond_new", tenure=evidence.tenure_days, settled=knobs.settled_days)
+    if priced.verdict == "tried":
+        return "wait_and_watch", say("price_tried", days=_last(evidence, knobs, "reprice").days_ago)  # type: ignore[union-attr]
+    return "reprice", priced.said
+
+
+def _other_rungs(evidence: Evidence, knobs: Knobs, action: str, because: Said) -> Iterator[Rung]:
+    """win_back, keep_and_grow and wait_and_watch, as considered."""
+    leaving, misfit = is_leaving(evidence, knobs), is_misfit(evidence, knobs)
+    probability, base = evidence.churn.probability, evidence.churn.base_rate
+    for name in OTHER_RUNGS:
+        if name == action:
+            yield Rung(name, "advised", because)
+        elif name == "win_back" and leaving and misfit:
+            yield Rung(name, "ruled_out", say("no_save", churn=probability))
+        elif name == "win_back" and leaving:
+            is_tried = _last(evidence, knobs, "win_back")
+            is_ruled_out = evidence.choice == "no_value" or no_effort(evidence, knobs)
+            yield Rung(name, "tried" if is_tried else "ruled_out" if is_ruled_out else "not_yet", because)
+        elif name == "win_back":
+            called_from = None if base is None else cut(base, knobs.leaving_times_base)
+            verdict: Verdict = "unknown" if probability is None or base is None else "not_needed"
+            yield Rung(name, verdict, say("not_leaving", probability=probability, cut=called_from))
+        elif name == "keep_and_grow":
+            is_other = leaving or misfit or action in LADDER
+            yield Rung(name, "not_yet" if is_other else "ruled_out", say("grow_not") if is_other else because)
+        else:
+            yield Rung(name, "not_needed", say("watch_not"))
+
+
+# ---- notes and the exit check -----------------------------------------------------------------------------------------------------
+
+
+def _notes(evidence: Evidence, knobs: Knobs, *, leaving: bool, misfit: bool, action: str) -> Iterator[Said]:
+    """What a person should hear beside the action."""
+    if leaving and misfit:
+        yield say("no_save", churn=evidence.churn.probability)
+    if leaving and _is_key_account(evidence, knobs):
+        yield _key_account(evidence)
+    if (against := _against(evidence)) and not misfit:
+        yield say("note_against", rules=", ".join(against))
+    is_late = _is_ours(evidence, knobs) or (leaving and bool(evidence.our_overdue))
+    if is_late and not misfit and not evidence.is_held_out:
+        yield say("note_mend", share=evidence.delay_share_ours, overdue=evidence.our_overdue)
+    if misfit and _is_new(evidence, knobs):
+        yield say("note_new", tenure=evidence.tenure_days)
+    lag, initiative = evidence.our_reply_lag_ratio, evidence.our_initiative_change
+    if (leaving or misfit) and lag is not None and lag >= SLOW_REPLIES and initiative is not None and initiative < 1:
+        yield say("note_avoided", ratio=evidence.our_reply_lag_ratio)
+    if misfit and evidence.misfit_basis == POLICY:
+        yield say("note_policy_basis")
+    for name, risk, is_called in (("churn", evidence.churn, leaving), ("misfit", evidence.misfit, misfit)):
+        if is_called and risk.confidence not in (None, CLEAR):
+            yield say("note_unsure", risk=name, confidence=CONFIDENCES[risk.confidence])
+    if evidence.is_held_out and action == "wait_and_watch":
+        yield say("note_held_out")
+    if action == "part_respectfully":
+        yield say("note_counsel")
+    if misfit and any(tie.kind == "ownership" for tie in evidence.ties or ()):
+        yield say("note_ownership")
+
+
+def _is_key_account(evidence: Evidence, knobs: Knobs) -> bool:
+    return evidence.revenue_share is not None and evidence.revenue_share >= knobs.key_account_share
+
+
+def _key_account(evidence: Evidence) -> Said:
+    """B0: what is at risk, and how much new business would replace it."""
+    revenue, typical, days = evidence.revenue, evidence.typical_revenue, evidence.horizon_days
+    replacements = revenue / typical if revenue is not None and typical is not None and typical > 0 else None
+    return say(
+        "note_key_account",
+        share=evidence.revenue_share,
+        days=days,
+        revenue_at_risk=_at_risk(evidence, evidence.revenue_a_day),
+        margin_at_risk=margin_at_risk(evidence),
+        currency=evidence.currency,
+        replacements=replacements,
+    )
+
+
+def margin_at_risk(evidence: Evidence) -> float | None:
+    """Probability of leaving × contribution over the horizon, in minor units; None = unknown."""
+    return _at_risk(evidence, evidence.contribution_a_day)
+
+
+def _at_risk(evidence: Evidence, a_day: float | None) -> float | None:
+    probability, days = evidence.churn.probability, evidence.horizon_days
+    return None if probability is None or a_day is None or days is None else probability * a_day * days
+
+
+def exit_check(evidence: Evidence, knobs: Knobs) -> tuple[Item, ...]:
+    """What to know and settle before an exit, each with its figure (A4, B0, C2, D4, D5, D10, E5)."""
+    e = evidence
+    keep, against, unsure = _opinions(e)
+    pays_back = None if e.what_if is None or e.what_if.pays_back == "unknown" else e.what_if.pays_back
+    n_ties, ids = (None, "unknown") if e.ties is None else (len(e.ties), ", ".join(tie.client_id for tie in e.ties) or "none")
+    hours = None if e.unbilled_minutes is None else e.unbilled_minutes / 60
+    share = say("exit_share", share=e.revenue_share, contribution=e.contribution_share)
+    unbilled = say("exit_unbilled", hours=hours, cost=e.unbilled_cost, currency=e.currency)
+    ours = say("exit_our_promises", open=e.our_open, overdue=e.our_overdue, forgotten=e.our_forgotten)
+    theirs = say("exit_their_promises", open=e.their_open, overdue=e.their_overdue, forgotten=e.their_forgotten)
+    ties = say("exit_ties", n=n_ties, ids=ids, brings=e.tied_contribution, referred=e.referral_contribution, currency=e.currency)
+    opinion = say("exit_opinion", keep=keep, misfit=against, unsure=unsure)
+    return (
+        _item("revenue_share", e.revenue_share, share, is_open=_is_key_account(e, knobs)),
+        _item("what_if", pays_back, _what_if(e), is_open=not _pays_back(e)),
+        _item("open_balance", e.open_balance, _balance(e), is_open=bool(e.open_balance)),
+        _item("unbilled_work", e.unbilled_minutes, unbilled, is_open=bool(e.unbilled_minutes)),
+        _item("our_promises", e.our_open, ours, is_open=bool(e.our_open)),
+        _item("their_promises", e.their_open, theirs, is_open=bool(e.their_open)),
+        _item("notice", e.notice_days, _notice(e), is_open=bool(e.notice_days)),
+        _item("ties", e.ties, ties, is_open=bool(e.ties)),
+        _item("second_opinion", e.opinions or None, opinion, is_open=bool(keep or unsure)),
+    )
+
+
+def _item(name: str, known: Any, said: Said, *, is_open: bool) -> Item:
+    return Item(name, "unknown" if known is None else "open" if is_open else "known", said)
+
+
+def _what_if(evidence: Evidence) -> Said:
+    found = evidence.what_if or WhatIf()
+    pays = {
+        "at once": "nothing is lost",
+        "later": f"it pays back after {found.pays_back_days} days",
+        "never": "it would lose money",
+        "unknown": "whether that pays back is unknown",
+    }
+    is_spoiled = found.pays_back in ("at once", "later") and found.gain is not None and not found.is_gain
+    told = {
+        "revenue": found.revenue,
+        "hours": found.hours,
+        "earned": found.reuse,
+        "idle": found.idle_cost,
+        "currency": evidence.currency,
+        "payback": pays[found.pays_back],
+        "kept": ", and then it would not pay" if is_spoiled else "",
+    }
+    if found.contribution is not None and found.contribution < 0:
+        return say("exit_what_if_loss", loss=-found.contribution, **told)
+    return say("exit_what_if", contribution=found.contribution, **told)
+
+
+def _balance(evidence: Evidence) -> Said:
+    balance, overdue, currency = evidence.open_balance, evidence.overdue_balance, evidence.currency
+    if balance is not None and balance < 0:
+        return say("exit_paid_ahead", ahead=-balance, overdue=overdue, currency=currency)
+    return say("exit_balance", open=balance, overdue=overdue, currency=currency)
+
+
+def _notice(evidence: Evidence) -> Said:
+    """A4: each running agreement by itself, and when the last of them can have ended."""
+    if not evidence.agreements:
+        return say("exit_notice_unknown")
+    each = tuple(_agreement(agreement) for agreement in evidence.agreements)
+    if evidence.all_ended_on is None:
+        return say("exit_notice_no_end", agreements=each)
+    return say("exit_notice", agreements=each, ended=evidence.all_ended_on)
+
+
+def _agreement(agreement: Agreement) -> Said:
+    told = {"service": agreement.service, "notice": agreement.notice_days}
+    if agreement.ends_on is None:
+        return say("exit_agreement_any_day", **told)
+    is_past = agreement.notice_by_in_days is not None and agreement.notice_by_in_days < 0
+    code = "exit_agreement_ends" if not agreement.renews else "exit_agreement_too_late" if is_past else "exit_agreement_renews"
+    return say(code, **told, ends=agreement.ends_on, by=agreement.notice_by)
+
+
+def _opinions(evidence: Evidence) -> tuple[int, int, int]:
+    """Reviewers for keeping, for letting go, and unsure."""
+    verdicts = [opinion.verdict for opinion in evidence.opinions or ()]
+    return verdicts.count("keep"), verdicts.count("misfit"), verdicts.count("unsure")
