@@ -7,15 +7,18 @@ The short form is the version's description in the registry, which takes LIMIT c
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from models.churn import BY_RELATIONSHIP
+from models.grade import Words
 from models.judgement import is_known
 from models.metrics import MEASURES
 from pipeline.reasons import titles
 from pipeline.source import Source
-from pipeline.wording import EACH, MEASURE_WORDS, MODEL_WORDS, number, shown
+from pipeline.wording import MEASURE_WORDS, MODEL_WORDS, RULE_WORDS, asked_in_words, number, shown, words_of
 
 LIMIT = 5_000  # characters of a description in MLflow's store
-COLUMNS = {**MODEL_WORDS, "model_minus_recency": "model − recency", "model_minus_rfm": "model − RFM", "unseen_clients": "unseen clients"}
+SHORTER = {"recency": "recency", "rfm": "RFM"}  # beside "model −"
+BASELINES = {**MODEL_WORDS, **RULE_WORDS}
+MINUS = {f"model_minus_{name}": f"model − {SHORTER.get(name, words)}" for name, words in BASELINES.items() if name != "model"}
+COLUMNS = {**BASELINES, **MINUS, "unseen_clients": "unseen clients"}
 IN_SHORT = ("auc", "lift_at_10_percent", "found_at_capacity", "brier_skill", "predicted_over_observed", "calibration_slope")
 OF_ORIGIN = ("average_precision", "brier", "predicted_over_observed", "calibration_slope")
 FULL_WORDS = MEASURE_WORDS | {"average_precision_over_base_rate": "average precision over base rate", "calibration_intercept": "intercept"}
@@ -26,23 +29,25 @@ Facts = Mapping[str, Any]
 
 def model_card(source: Source, target: str, found: Facts, facts: Facts) -> str:
     """The whole card. found: metrics.json. facts: training.json."""
+    words = words_of(source, target)
     sections: dict[str, Iterable[str]] = {
-        "Question and purpose": _question(source, target),
-        "Data and population": _population(source, facts),
-        "Final test period": _figures(found["test"]),
-        "Rolling origins before it, pooled": _figures(found["origins"]),
-        "By origin": _by_origin(found),
-        "Slices": _slices(found["slices"]),
+        "Question and purpose": _question(source, target, found.get("basis"), words),
+        "Data and population": _population(source, facts, words),
+        "Final test period": _figures(found["test"], words),
+        "Rolling origins before it, pooled": _figures(found["origins"], words),
+        "Clients that do not meet the rule already": _beyond_rule(found.get("beyond_rule"), words),
+        "By origin": _by_origin(found, words),
+        "Slices": _slices(found["slices"], words),
         "Decay": _decay(found["decay"]),
         "Horizons": _horizons(found["horizons"], source.settings.time.horizon_days),
         "Calibration": _calibration(found["slices"]["all"], facts["calibration"]),
         "What moves it": _importance(facts.get("importance", [])),
         "Searched for leaks": _leaks(facts.get("leakage", {})),
-        "Limits": _limits(source, found),
+        "Limits": _limits(source, target, found, words),
         "How to use it": _use(),
         "Where it comes from": [f"Data {found['data_version'][:12]}, model {facts['model_hash'][:12]}."],
     }
-    told = [f"# {source.model_name}: {target}", found["grade"]["text"]]
+    told = [f"# {source.registered(target)}: {target}", found["grade"]["text"]]
     told += [f"## {title}\n\n{text}" for title, lines in sections.items() if (text := "\n".join(lines))]
     return "\n\n".join(told) + "\n"
 
@@ -54,12 +59,12 @@ def registered(whole: str, *, code: str, reads: str) -> str:
 
 def short(source: Source, target: str, found: Facts, spec: Facts, *, told: Sequence[str]) -> str:
     """The description of a version: grade, question, reliability, flags (`told`), the final test's main figures, where the rest is."""
-    training, test = spec["training"], found.get("test", {})
+    training, test, words = spec["training"], found.get("test", {}), words_of(source, target)
     lines = [
-        f"# {source.model_name}: {target}\n",
+        f"# {source.registered(target)}: {target}\n",
         found.get("grade", {}).get("text", "") + "\n",
-        *_question(source, target),
-        f"\nTrained on {_trained(training)}. Reliability: {training['tier']}; {training['size_reason']}.\n",
+        *_question(source, target, found.get("basis"), words),
+        f"\nTrained on {_trained(training, words)}. Reliability: {training['tier']}; {training['size_reason']}.\n",
         *told,
         "",
         *(_compared(test, IN_SHORT) if test else ()),
@@ -72,40 +77,52 @@ def short(source: Source, target: str, found: Facts, spec: Facts, *, told: Seque
 # ---- sections, each a run of lines ------------------------------------------------------------------------------------------------
 
 
-def _question(source: Source, target: str) -> Iterator[str]:
-    asked, time = BY_RELATIONSHIP[source.spec.relationship], source.settings.time
-    each = EACH[time.cadence]
+def _question(source: Source, target: str, basis: str | None, words: Words) -> Iterator[str]:
+    asked, time = asked_in_words(source, target, basis), source.settings.time
     yield f"{asked.question} Positive: {asked.outcome}."
+    if basis:
+        yield f"Basis of the label: **{basis}**. {asked.assumption}"
     yield f"Outcome window: {time.horizon_days} days, beginning {time.gap_days} days after the day of scoring: the time to act."
-    yield f"For the people who know the clients: whom to look at first each {each} (target {target}, {source.spec.relationship})."
+    yield f"For the people who know the clients: whom to look at first each {words.each} (target {target}, {source.spec.relationship})."
 
 
-def _population(source: Source, facts: Facts) -> Iterator[str]:
+def _population(source: Source, facts: Facts, words: Words) -> Iterator[str]:
     yield f"{source.spec.description.strip()}\n"
     yield "Only clients whose status at the day of scoring is *eligible* are learned from, judged and scored. Those gone, silent, too new"
     yield f"(under {source.settings.snapshot.too_new_days} days) or too infrequent get a status and no probability.\n"
-    yield f"- shipped model: {_trained(facts['shipped'])}"
-    yield f"- evaluated model (the same recipe before the final test period): {_trained(facts['evaluated'])}"
+    yield f"- shipped model: {_trained(facts['shipped'], words)}"
+    yield f"- evaluated model (the same recipe before the final test period): {_trained(facts['evaluated'], words)}"
     yield f"- tier: **{facts['shipped']['tier']}**, since {facts['shipped']['size_reason']}"
 
 
-def _trained(training: Facts) -> str:
+def _trained(training: Facts, words: Words) -> str:
     return (
-        f"{training['n_rows']:,} snapshots of {training['n_clients']:,} clients, {training['n_churned_clients']:,} of them lost at some"
-        f" time ({training['prevalence']:.1%} of the snapshots)"
+        f"{training['n_rows']:,} snapshots of {training['n_clients']:,} clients, {training['n_churned_clients']:,} of them {words.positive}"
+        f" at some time ({training['prevalence']:.1%} of the snapshots)"
     )
 
 
-def _figures(judged: Facts | None) -> Iterator[str]:
+def _figures(judged: Facts | None, words: Words) -> Iterator[str]:
     if judged is None:
         yield "None: the history is too short for any."
         return
     at_capacity = judged["at_capacity"]
     yield f"as_of {judged['from']} to {judged['until']}: {judged['n_rows']:,} snapshots of {judged['n_clients']:,} clients, of whom"
-    yield f"{judged['n_churned_clients']:,} were lost; base rate {shown(judged['prevalence'])}. In brackets: 95 % interval of a"
+    yield f"{judged['n_churned_clients']:,} were {words.positive}; base rate {shown(judged['prevalence'])}. In brackets: 95 % interval of a"
     yield f"bootstrap over clients; differences are paired. Capacity: {at_capacity['capacity']} clients per as_of, of whom"
     yield f"{shown(at_capacity['found_by_chance'], digits=2)} would be found by chance.\n"
     yield from _compared(judged, MEASURES)
+
+
+def _beyond_rule(beyond: Facts | None, words: Words) -> Iterator[str]:
+    if not beyond:
+        return
+    yield f"Whoever meets the label's own rule ({RULE_WORDS[beyond['rule']]}) already is known without a model. Here are the others;"
+    yield f"{beyond['n_rows_that_meet_it']:,} out-of-time snapshots that meet it are left out.\n"
+    yield "Final test period:\n"
+    yield from _figures(beyond["test"], words)
+    yield "\nRolling origins before it, pooled:\n"
+    yield from _figures(beyond["origins"], words)
 
 
 def _compared(judged: Facts, measures: Sequence[str]) -> Iterator[str]:
@@ -116,16 +133,16 @@ def _compared(judged: Facts, measures: Sequence[str]) -> Iterator[str]:
     return table(["", *(COLUMNS[name] for name in names)], rows)
 
 
-def _by_origin(found: Facts) -> Iterator[str]:
+def _by_origin(found: Facts, words: Words) -> Iterator[str]:
     yield "Each model is judged on outcomes that came after it was made. *Promised*: its AUC inside training, on clients its members did"
     yield "not see.\n"
-    header = ["made on", "lost of", "AUC", "promised", *(FULL_WORDS[name] for name in OF_ORIGIN), "calibrated on"]
+    header = ["made on", f"{words.positive} of", "AUC", "promised", *(FULL_WORDS[name] for name in OF_ORIGIN), "calibrated on"]
     yield from table(
         header,
         (
             (
                 "final test" if own["is_test"] else own["fold"],
-                _lost(own),
+                _positive(own),
                 _two(own["auc"]),
                 number(own["oob_auc"]),
                 *_own(own, OF_ORIGIN),
@@ -145,16 +162,23 @@ def gap_told(gap: Facts) -> Iterator[str]:
         yield f"What training promised lay {gap['oob_mean_size']:.3f} from what came, on average (mean {gap['oob_mean_difference']:+.3f})."
 
 
-def _slices(slices: Facts) -> Iterator[str]:
+def _slices(slices: Facts, words: Words) -> Iterator[str]:
     yield f"{slices['all']['n_rows']:,} out-of-time snapshots, rolling origins and test. A slice with fewer than"
-    yield f"{slices['least_churned_clients']} lost clients is not ranked. A word stands where one fares worse beyond noise: in AUC than the"
-    yield "other slices of its trait, each within itself, or in predicted/observed than 1; Holm's procedure over all"
-    yield f"{slices['n_comparisons']} comparisons at 5 %. Where all slices lie below the whole, the trait itself tells who leaves.\n"
+    yield f"{slices['least_churned_clients']} clients that {words.happened} is not ranked. A word stands where one fares worse beyond"
+    yield "noise: in AUC than the other slices of its trait, each within itself, or in predicted/observed than 1; Holm's procedure over all"
+    yield f"{slices['n_comparisons']} comparisons at 5 %. Where all slices lie below the whole, the trait itself tells which clients"
+    yield f"{words.happens}.\n"
     named = {"all": slices["all"]} | {f"{own['trait']}: {own['slice']}": own for own in slices["slices"]}
     yield from table(
-        ["slice", "lost of", "base rate", "AUC", "Brier", "predicted/observed", ""],
+        ["slice", f"{words.positive} of", "base rate", "AUC", "Brier", "predicted/observed", ""],
         (
-            (name, _lost(own), number(own["prevalence"]["value"], 3), *_own(own, ("auc", "brier", "predicted_over_observed")), own["told"])
+            (
+                name,
+                _positive(own),
+                number(own["prevalence"]["value"], 3),
+                *_own(own, ("auc", "brier", "predicted_over_observed")),
+                own["told"],
+            )
             for name, own in named.items()
         ),
     )
@@ -196,7 +220,7 @@ def decay_told(decay: Sequence[Facts]) -> str:
 
 
 def _horizons(horizons: Sequence[Facts], main_days: int) -> Iterator[str]:
-    if not horizons:
+    if len(horizons) < 2:
         yield f"Only the main one, {main_days} days."
         return
     yield f"The main one is {main_days} days. The probabilities of one snapshot never contradict one another.\n"
@@ -246,11 +270,15 @@ def _leaks(leakage: Facts) -> Iterator[str]:
         yield f"- the snapshots judged and the newest, which will be scored, can be told apart with AUC {apart:.2f} (0.5 = not at all)"
 
 
-def _limits(source: Source, found: Facts) -> Iterator[str]:
-    yield "- It says who resembles clients that were lost before, not why, and not what would keep them."
-    if source.spec.relationship == "non_contractual":
+def _limits(source: Source, target: str, found: Facts, words: Words) -> Iterator[str]:
+    yield f"- It says who resembles clients that {words.happened} before, not why, and not what would change it."
+    if target == "churn" and source.spec.relationship == "non_contractual":
         yield "- Silence stands in for leaving: a content client that needs nothing looks the same."
-    yield "- Nobody recorded which clients were being looked after already; where that worked, they count as kept without being at risk."
+    if found.get("basis"):
+        yield f"- {asked_in_words(source, target, found['basis']).assumption}"
+    for line in (found.get("review_estimate") or {}).get("words", ()):
+        yield f"  - {line}"
+    yield f"- Nobody recorded who was looked after already; where that worked, they count as clients that do not {words.happens} anyway."
     yield "- The figures hold for the period they were measured in; a new price list or another way of recording ends that."
     yield "- An interval holds the luck of the draw of clients, not that of the period: a year unlike those before is not in it."
     for own in found["slices"]["slices"]:
@@ -287,7 +315,7 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
 
 
-def _lost(own: Facts) -> str:
+def _positive(own: Facts) -> str:
     return f"{own['n_churned_clients']:,} of {own['n_clients']:,}"
 
 

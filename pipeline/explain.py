@@ -1,4 +1,4 @@
-"""The shipped model on the newest snapshots -> why: data/<source>/explain/churn/. And one client's reasons, on the terminal.
+"""A target's shipped model on the newest snapshots -> why: data/<source>/explain/<target>/. And one client's reasons, on the terminal.
 
     contributions.parquet  one row per eligible client: base, contribution_<signal> …, agreement_<signal> …; base and they add up to
                            log_odds, the calibrated log-odds behind `probability`
@@ -6,9 +6,10 @@
     reasons.parquet        one row per client and reason: rank, signal, contribution, sentence
     beeswarm.png           every client's contributions by column, coloured by the column's value
     waterfall.png          the riskiest client: from the base value to its log-odds, signal by signal
+    no_model.json          instead of all that, why there is nothing to explain
 
-`python -m pipeline.explain --client ID` shows one client as the registered champion sees it on the newest data, hence with the figures that
-`make score` gives, and draws its waterfall under data/<source>/clients/.
+`python -m pipeline.explain --client ID` shows one client as the registered champions see it on the newest data, hence with the figures that
+`make score` gives: whether it leaves, and whether it is a misfit; and draws their waterfalls under data/<source>/clients/.
 """
 
 import argparse
@@ -29,19 +30,23 @@ import pyarrow.compute as pc
 
 from features.contract import spoken
 from features.errors import NotEnoughHistory, UserError
-from features.time import to_date
+from features.time import steps_back, to_date
 from models import fitting, scorer
-from pipeline import reasons
+from pipeline import policy, reasons
+from pipeline.delivery import shown
 from pipeline.featurize import featurize
-from pipeline.register import TARGET, read_trained_model
-from pipeline.score import champion_of, chosen_day, hindsight_note, judge, shown
+from pipeline.judge import CHURN, MISFIT, Verdict, champions_of, chosen_day, hindsight_note, judge, lack_of, seen
+from pipeline.register import no_model, read_trained_model
 from pipeline.source import Source, selected_source
 from pipeline.stage import command, console, stage
-from pipeline.tables import folder_written_whole, read_parquet, write_parquet, written_whole
+from pipeline.tables import folder_written_whole, read_parquet, write_json, write_parquet, written_whole
+from pipeline.train import chosen_target
+from pipeline.wording import asked_in_words
 
 MOST_COLUMNS = 15  # shown in the beeswarm
 MOST_POINTS = 2_000  # clients drawn in the beeswarm, evenly spaced
-AXIS = "contribution to the calibrated log-odds of leaving"
+RISK = {CHURN: "leaving", MISFIT: "being a misfit"}
+AXIS = "contribution to the calibrated log-odds of {risk}"
 NEAR = 5  # similar ids offered for one that is unknown
 
 REASONS = pa.schema(
@@ -93,6 +98,7 @@ def explain(model: scorer.Model, asked: pd.DataFrame, features: pd.DataFrame, so
         model,
         explained,
         features,
+        target=model.spec["target"],
         usual=model.linear.median,
         columns=reasons.declared_columns(),
         settings=source.settings.explain,
@@ -143,7 +149,7 @@ def draw_beeswarm(path: Path, model: scorer.Model, found: Explanation) -> None:
     )
     with _picture(path), _same_jitter():
         axes = shap.plots.beeswarm(explanation, max_display=MOST_COLUMNS, show=False)
-        axes.set_xlabel(AXIS)
+        axes.set_xlabel(AXIS.format(risk=RISK[model.spec["target"]]))
 
 
 def draw_waterfall(path: Path, model: Any, explained: Any, row: int) -> None:
@@ -208,13 +214,20 @@ def write_explanation(folder: Path, model: scorer.Model, found: Explanation) -> 
 
 
 def main() -> None:
-    """data/<source>/train, featurize and snapshot -> data/<source>/explain/churn."""
+    """data/<source>/train/<target>, featurize and snapshot -> data/<source>/explain/<target>."""
     source = selected_source()
-    model = read_trained_model(source)
+    target = chosen_target(source)
+    folder = source.output / "explain" / target
+    if why := no_model(source, target):
+        with folder_written_whole(folder) as building:
+            write_json(building / "no_model.json", {"target": target, "no_model": why})
+        console.print(f"no {target} model to explain: {why}", markup=False)
+        return
+    model = read_trained_model(source, target)
     found = explain(model, *newest(source), source)
-    folder = source.output / "explain" / TARGET
     table = write_explanation(folder, model, found)
-    console.print(f"{len(found.asked):,} eligible clients on {found.asked['as_of'][0]}; what moves their risk (mean size, in log-odds):")
+    moves = f"what moves their risk of {RISK[target]} (mean size, in log-odds)"
+    console.print(f"{len(found.asked):,} eligible clients on {found.asked['as_of'][0]}; {moves}:")
     for row in table.itertuples():
         console.print(f"  {row.mean_contribution_size:.3f}  {row.share:4.0%}  {shown(str(row.title))}")
     n_said = sum(any(reason.sentence for reason in own) for own in found.reasons)
@@ -224,32 +237,54 @@ def main() -> None:
 # ---- one client -------------------------------------------------------------------------------------------------------------------
 
 
-def explain_client(source: Source, client: str) -> Path | None:
-    """Prints what the champion sees in one client on the newest data, and draws it; returns the picture's path, if there is one."""
+def explain_client(source: Source, client: str) -> list[Path]:
+    """Prints what the champions see in one client on the newest data, and draws it; returns the pictures' paths, one per target judged."""
     validated = source.output / "validate"
     day = chosen_day(source, None, validated)
-    champion = champion_of(source)
-    found = judge(source, champion, day, only=client)
+    champions = champions_of(source)
+    found = judge(source, champions, day, only=client)
     status = _status_of(client, found.everyone, source)
     console.print(f"[bold]{shown(client)}[/bold] on {to_date(day)}: {status}")
     if not len(found.eligible):
         console.print(f"no probability: only eligible clients are judged ({_why(status)})")
         if status == "too_new" and (screen := first_meeting(source, validated, client, day)):
             console.print(f"first meeting: {screen}")
-        return None
-    answer = found.answers.iloc[0]
-    range_ = f"{answer['low']:.2f}–{answer['high']:.2f}"
-    console.print(f"probability of leaving {answer['probability']:.2f} (80 % interval: {range_})")
-    if note := hindsight_note(champion, day):
+        return []
+    if note := hindsight_note(champions[CHURN], day):
         console.print(note)
-    for reason in found.reasons[0]:
+    pictures = [_tell_verdict(source, client, target, verdict) for target, verdict in found.verdicts.items()]
+    if MISFIT not in found.verdicts:
+        console.print(f"no probability of {RISK[MISFIT]}: {lack_of(source, MISFIT)}", markup=False)
+        _tell_policy(source, client, day)
+    return pictures
+
+
+def _tell_policy(source: Source, client: str, day: int) -> None:
+    """Prints which rules of the written policy the client meets: all that can be said of its fit without a model."""
+    rules = policy.read_policy(source)
+    days = [*steps_back(day, source.settings.time.cadence, rules.grace_snapshots), day]
+    found = policy.hits(rules, seen(source, {}, days, only=client), day)
+    met = found[found["is_hit"].astype(bool)]
+    console.print(f"  of the {found['is_measurable'].sum()} written rules that can be measured it meets {len(met)} ({rules.path})")
+    for evidence in met["evidence"]:
+        console.print(f"  {shown(evidence)}")
+
+
+def _tell_verdict(source: Source, client: str, target: str, verdict: Verdict) -> Path:
+    """Prints one target's probability and reasons, and draws its waterfall; returns the picture's path."""
+    model, version, answer = verdict.champion.model, verdict.champion.version, verdict.answers.iloc[0]
+    range_ = f"{answer['low']:.2f}–{answer['high']:.2f}"
+    console.print(f"probability of {RISK[target]} {answer['probability']:.2f} (80 % interval: {range_})")
+    if (asked := asked_in_words(source, target, verdict.champion.question.get("basis"))).assumption:
+        console.print(f"  {asked.assumption}")
+    for reason in verdict.reasons[0]:
         console.print(f"  {'↑' if reason.contribution > 0 else '↓'} {shown(reason.sentence or _title(reason.signal))}")
-    if not found.reasons[0]:
+    if not verdict.reasons[0]:
         console.print("  no reason that the members agree on")
-    _print_table(champion.model, found.explained)
-    picture = source.output / "clients" / f"{file_name(client)}.png"
-    draw_waterfall(picture, champion.model, found.explained, 0)
-    console.print(f"by {champion.version} ({champion.version.model_hash[:12]}); picture: {picture}")
+    _print_table(model, verdict.explained)
+    picture = source.output / "clients" / f"{file_name(client)}-{target}.png"
+    draw_waterfall(picture, model, verdict.explained, 0)
+    console.print(f"by {version} ({version.model_hash[:12]}); picture: {picture}")
     return picture
 
 
@@ -313,7 +348,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.explain", description="why: all clients' contributions, or one client's reasons"
     )
-    parser.add_argument("--client", metavar="ID", help="show this client as the champion sees it on the newest data")
+    parser.add_argument("target", nargs="?", help="write all clients' contributions to this target's risk: churn or misfit")
+    parser.add_argument("--client", metavar="ID", help="show this client as the champions see it on the newest data")
     chosen = parser.parse_args().client
     if chosen is None:
         stage("explain", main)

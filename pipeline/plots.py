@@ -17,13 +17,15 @@ import numpy as np
 import pandas as pd
 
 from models.curves import gain_curve, lift_curve, reliability_curve
+from models.grade import Words
 from models.judgement import Rules, probabilities
 from pipeline.reasons import titles
 from pipeline.tables import folder_written_whole, write_text
-from pipeline.wording import MODEL_WORDS
+from pipeline.wording import MODEL_WORDS, RULE_WORDS
 
 STRONG, QUIET, WARM, FAINT = "#1f4e79", "#7f7f7f", "#d1792b", "#c9c9c9"
-COLOURS = {"model": STRONG, "rfm": WARM, "recency": QUIET}
+COLOURS = {"recency": QUIET, "rfm": WARM, "same_rule": "#5b8c5a", "thin_margin": "#b07aa1", "costly": "#c7a76c", "model": STRONG}
+WORDS = {**MODEL_WORDS, **RULE_WORDS}
 DEEPEST_LIFT = 40  # percent of the clients beyond which nobody works a list off
 
 
@@ -48,10 +50,10 @@ def write_plots(folder: Path, drawings: Mapping[str, Drawing]) -> None:
 
 
 def drawings(
-    found: Mapping[str, Any], test: pd.DataFrame, rules: Rules, *, importance: Sequence[Mapping[str, Any]], happens: str
+    found: Mapping[str, Any], test: pd.DataFrame, rules: Rules, *, importance: Sequence[Mapping[str, Any]], words: Words
 ) -> dict[str, Drawing]:
-    """All pictures, by name. found: the figures (metrics.json). test: the test fold\'s predictions. happens: leave, fall silent."""
-    told = found["test"]
+    """All pictures, by name. found: the figures (metrics.json). test: the test fold's predictions. words: how the target is spoken of."""
+    told, happens = found["test"], words.happens
     period = (
         f"final test, as_of {told['from']} to {told['until']}: {len(test):,} snapshots, {told['n_churned_clients']:,} clients {happens}"
     )
@@ -61,8 +63,8 @@ def drawings(
     share = float(test["label"].mean())
     nobody = f"nobody in the test period would {happens}, or all do: no ranking to draw"
     return {
-        "gain": Drawing(curves, "Gain: who is found by calling the riskiest first", period, _gain(share, happens), nobody),
-        "lift": Drawing(lift_curve(curves), "Lift: how many times better than a random list", period, _lift(share, happens), nobody),
+        "gain": Drawing(curves, f"Gain: who is found by looking at the {words.foremost} first", period, _gain(share, words), nobody),
+        "lift": Drawing(lift_curve(curves), "Lift: how many times better than a random list", period, _lift(share, words), nobody),
         "reliability": Drawing(
             reliability, "Reliability: does 30 % predicted happen 30 % of the time?", period, _reliability(happens), "no snapshot"
         ),
@@ -185,40 +187,42 @@ def _save(path: Path, drawing: Drawing) -> None:
 
 
 def _lines(axes: Any, table: pd.DataFrame, y: str) -> None:
-    for name in ("recency", "rfm", "model"):  # the model last, on top
+    for name in (name for name in COLOURS if name in set(table["name"])):  # the model last, on top
         own = table[table["name"] == name]
-        axes.plot(100 * own["contacted"], own[y], label=MODEL_WORDS[name], color=COLOURS[name], linewidth=2.2 if name == "model" else 1.2)
+        axes.plot(100 * own["contacted"], own[y], label=WORDS[name], color=COLOURS[name], linewidth=2.2 if name == "model" else 1.2)
 
 
 def _legend(axes: Any, place: str, **options: Any) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    order = sorted(
-        range(len(labels)), key=lambda at: list(MODEL_WORDS.values()).index(labels[at]) if labels[at] in MODEL_WORDS.values() else 9
-    )
+    first = [*WORDS.values(), *labels]
+    order = sorted(range(len(labels)), key=lambda at: first.index(labels[at]))
     axes.legend([handles[at] for at in order], [labels[at] for at in order], loc=place, frameon=False, fontsize=8, **options)
 
 
-def _gain(share: float, happens: str) -> Callable[[Any, pd.DataFrame], None]:
+def _gain(share: float, words: Words) -> Callable[[Any, pd.DataFrame], None]:
     def draw(axes: Any, table: pd.DataFrame) -> None:
         _lines(axes, table.assign(found=100 * table["found"]), "found")
         axes.plot([0, 100 * share, 100], [0, 100, 100], color=FAINT, linestyle=":", label="perfect order")
         axes.plot([0, 100], [0, 100], color=FAINT, linestyle="--", label="at random")
         axes.set(
-            xlabel="snapshots contacted, riskiest first (%)", ylabel=f"found of those that {happens} (%)", xlim=(0, 100), ylim=(0, 101)
+            xlabel=f"snapshots looked at, {words.foremost} first (%)",
+            ylabel=f"found of those that {words.happens} (%)",
+            xlim=(0, 100),
+            ylim=(0, 101),
         )
         _legend(axes, "lower right")
 
     return draw
 
 
-def _lift(share: float, happens: str) -> Callable[[Any, pd.DataFrame], None]:
+def _lift(share: float, words: Words) -> Callable[[Any, pd.DataFrame], None]:
     def draw(axes: Any, table: pd.DataFrame) -> None:
         shown = table[table["contacted"] * 100 <= DEEPEST_LIFT]
         _lines(axes, shown, "lift")
         axes.axhline(1, color=FAINT, linestyle="--", label="at random")
         top = 1.15 * float(shown["lift"].max())
         axes.set(
-            xlabel=f"snapshots contacted, riskiest first (%); {100 * share:.1f} % {happens}",
+            xlabel=f"snapshots looked at, {words.foremost} first (%); {100 * share:.1f} % {words.happens}",
             ylabel="times as many found as at random",
             xlim=(0, DEEPEST_LIFT),
             ylim=(0, top),

@@ -8,6 +8,12 @@ The words are those of the column that moves its signal most, for the direction 
 out, and the reason stands without them, where they would contradict the yardstick they measure by, however the model came to it: that
 contact above, or just at, the client's usual raises the risk is not said, nor, where a column states no yardstick, that a large value
 raises it when the value does not exceed the portfolio's median. Nor is a figure that reads as the yardstick once it is rounded.
+
+A column has one pair of sentences for both targets, written for one direction: churn's, or misfit's where churn has none. Asked of the
+other target they change places where its direction is the opposite: that only 10 % of the delay was ours lowers churn and raises misfit.
+Where the target asked has no direction, so that the model may find either, they are held to the one they were written for: that contacts
+about price were only 0 % is no reason to leave, though a model may find one in it. Unless both are the same sentence: a plain figure may
+speak either way, as many contacts do that lower churn and raise misfit.
 """
 
 import math
@@ -51,13 +57,15 @@ def top_reasons(
     explained: scorer.Explained,
     frame: pd.DataFrame,
     *,
+    target: str,
     usual: Floats,
     columns: Mapping[str, Column],
     settings: ExplainSettings,
 ) -> list[list[Reason]]:
     """At most `settings.reasons` reasons per row of `frame` (feature columns only, one row per row explained), the weightiest first.
 
-    usual: the portfolio's median of each of the model's columns. columns: their declarations by name; one without is not spoken of.
+    target: what the model's risk is of. usual: the portfolio's median of each of the model's columns. columns: their declarations by name;
+    one without is not spoken of.
     """
     unknown = dict.fromkeys(columns, float("nan"))
     names, values = list(frame.columns), frame.to_numpy(np.float64)
@@ -70,7 +78,7 @@ def top_reasons(
                 Reason(
                     model.signals[signal],
                     float(explained.by_signal[row, signal]),
-                    _sentence(model, signal, explained.by_column[row], own=own, usual=usual, columns=columns),
+                    _sentence(model, signal, explained.by_column[row], target=target, own=own, usual=usual, columns=columns),
                 )
                 for signal in chosen
             ]
@@ -89,7 +97,14 @@ def _chosen(explained: scorer.Explained, row: int, settings: ExplainSettings) ->
 
 
 def _sentence(
-    model: scorer.Model, signal: int, shares: Floats, *, own: Mapping[str, float], usual: Floats, columns: Mapping[str, Column]
+    model: scorer.Model,
+    signal: int,
+    shares: Floats,
+    *,
+    target: str,
+    own: Mapping[str, float],
+    usual: Floats,
+    columns: Mapping[str, Column],
 ) -> str | None:
     """The words of the first column, by weight, that pushes as its signal does and has true ones."""
     places = [place for place, of in enumerate(model.column_signals) if of == signal]
@@ -98,54 +113,86 @@ def _sentence(
         declared = columns.get(model.columns[place])
         if declared is None or shares[place] == 0 or (shares[place] > 0) != raises:
             continue
-        value, typical = own[declared.name], float(usual[place])
-        if not math.isfinite(value) or opposes(declared, raises=raises, value=value, usual=typical):
-            continue
-        if reads_as_usual(declared, raises=raises, value=value, usual=typical):
-            continue
-        said = spoken(declared.raises if raises else declared.lowers, own)
+        push = Push(declared, target, raises, own[declared.name], float(usual[place]))
+        said = None if push.opposes or push.reads_as_usual else spoken(push.words, own)
         if said is not None:
             return said
     return None
 
 
-def opposes(column: Column, *, raises: bool, value: float, usual: float) -> bool:
-    """Whether the words for this direction would contradict the value.
+@dataclass(frozen=True)
+class Push:
+    """One column's share in one client's risk: whether it raises the risk of `target`; the value, and the portfolio's usual one."""
 
-    By the column's stated direction they call the value large or small: large must lie above the yardstick, small must not. A value at a
-    yardstick of the column's own other than 0, as usual for this client, is neither. A column whose direction is stated for the other
-    target alone has its words written for that one.
-    """
-    direction = column.churn or column.misfit
-    if direction == 0 or not math.isfinite(value):
-        return False
-    own = _own_yardstick(column)
-    if own and math.isclose(value, own, rel_tol=1e-9):  # smoothed ratios of nothing seen come out a rounding error beside 1
-        return True
-    yardstick = usual if own is None else own
-    calls_it_large = (direction > 0) == raises
-    return value <= yardstick if calls_it_large else value > yardstick
+    column: Column
+    target: str
+    raises: bool
+    value: float
+    usual: float
 
+    @property
+    def _direction(self) -> int:
+        """The column's stated direction of risk for the target asked."""
+        direction: int = getattr(self.column, self.target)
+        return direction
 
-def reads_as_usual(column: Column, *, raises: bool, value: float, usual: float) -> bool:
-    """Whether the words speak a ratio or share that, rounded as they round it, is the yardstick: "1.0 times the usual" sets nobody apart.
+    @property
+    def _written_for(self) -> int:
+        """The direction that `raises` and `lowers` were written for; 0: for none, so they say nothing of large or small."""
+        return self.column.churn or self.column.misfit
 
-    By the portfolio's usual value this holds for words that raise the risk alone: that only 0 % of payments are late lowers it where 0 %
-    is usual, too.
-    """
-    own = _own_yardstick(column)
-    words = column.raises if raises else column.lowers
-    if column.unit not in (RATIO, SHARE) or column.name not in columns_in(words) or (own is None and not raises):
-        return False
-    if not (column.churn or column.misfit):
-        return False
-    formats = [spec for _, name, spec, _ in string.Formatter().parse(words) if name == column.name and spec is not None]
-    return any(format(value, spec) == format(usual if own is None else own, spec) for spec in formats)
+    @property
+    def _own_yardstick(self) -> float | None:
+        """What the words measure by: the column's own, 1 (as usual for this client) for a ratio; none = the portfolio's usual value."""
+        column = self.column
+        return column.yardstick if column.yardstick is not None else 1.0 if column.unit == RATIO else None
 
+    @property
+    def _yardstick(self) -> float:
+        return self.usual if self._own_yardstick is None else self._own_yardstick
 
-def _own_yardstick(column: Column) -> float | None:
-    """What the column's words measure by: its own, 1 (as usual for this client) for a ratio; none = the portfolio's usual value."""
-    return column.yardstick if column.yardstick is not None else 1.0 if column.unit == RATIO else None
+    @property
+    def words(self) -> str:
+        """The sentence for it, a format string; empty where the column has none."""
+        are_swapped = self._direction * self._written_for < 0
+        return self.column.raises if self.raises != are_swapped else self.column.lowers
+
+    @property
+    def opposes(self) -> bool:
+        """Whether the words would contradict the value, which they call large or small: large must lie above the yardstick, small must not.
+
+        A value at a yardstick of the column's own other than 0, as usual for this client, is neither; so is, where the target asked has
+        no direction, one that is just the portfolio's usual.
+        """
+        if not math.isfinite(self.value):
+            return True
+        direction, own = self._direction or self._written_for, self._own_yardstick
+        if not direction:
+            return False
+        if own and math.isclose(self.value, own, rel_tol=1e-9):  # smoothed ratios of nothing seen come out a rounding error beside 1
+            return True
+        if not self._direction and own is None and self.value == self.usual:
+            return True
+        if not self._direction and self.column.raises == self.column.lowers:
+            return False
+        calls_it_large = (direction > 0) == self.raises
+        return calls_it_large != (self.value > self._yardstick)
+
+    @property
+    def reads_as_usual(self) -> bool:
+        """Whether the words speak a ratio or share that, rounded as they round it, is the yardstick: "1.0 times the usual" sets nobody
+        apart.
+
+        By the portfolio's usual value this does not hold for words that by the stated direction lower the risk: that only 0 % of payments
+        are late lowers it where 0 % is usual, too.
+        """
+        column, words = self.column, self.words
+        if column.unit not in (RATIO, SHARE) or column.name not in columns_in(words) or not self._written_for:
+            return False
+        if self._own_yardstick is None and self._direction and not self.raises:
+            return False
+        formats = [spec for _, name, spec, _ in string.Formatter().parse(words) if name == column.name and spec is not None]
+        return any(format(self.value, spec) == format(self._yardstick, spec) for spec in formats)
 
 
 def as_columns(found: Sequence[Sequence[Reason]], prefix: str, places: int = 3) -> pd.DataFrame:

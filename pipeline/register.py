@@ -1,7 +1,10 @@
-"""The shipped model and its figures -> a version in the registry, found again by content, and data/<source>/register/registration.json.
+"""A target's shipped model and its figures -> a version in the registry, found again by content; data/<source>/register/<target>/.
+
+registration.json says which version stands for the model that was trained last; or, where training found nothing to learn from, that
+there is none and why (`no_model`). An earlier version is then left as it is, and not asked (pipeline/judge.py).
 
 Idempotent: a model whose content hash is registered already, with its files whole, is not registered twice, so that training source A,
-then B, then A again finds A's version and its alias. The first version of a source becomes `champion`, flagged if it does not beat the
+then B, then A again finds A's version and its alias. The first version of a target becomes `champion`, flagged if it does not beat the
 recency rule; a later one becomes `challenger`. Nothing is promoted on its merits here: that is for the gate. Only a champion that can no
 longer score is replaced, one that is damaged or that was trained on another question than the source asks now; the tag
 `champion_because` says which.
@@ -33,11 +36,12 @@ from pipeline.question import asked_of, differing, told
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
 from pipeline.tables import data_version, folder_written_whole, read_json, sha256_of, write_json
+from pipeline.train import chosen_target
+from pipeline.wording import asked_in_words
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-TARGET = "churn"
 BECAUSE, READS = "champion_because", "final_period_reads"  # tags of a version
 TAG_LENGTH = 5_000  # characters that MLflow's store takes
 SHIPPED_WITH = ("lightgbm", "numpy", "pandas", "mlflow")  # what the scorer imports, in the versions it was made with
@@ -58,11 +62,25 @@ class Trained:
     training: Path
     evaluation: Path
 
+    @property
+    def target(self) -> str:
+        return str(self.model.spec["target"])
+
+    @property
+    def basis(self) -> str:
+        """What the label rests on, for misfit; empty for churn."""
+        return str(self.model.spec.get("question", {}).get("basis", ""))
+
 
 @dataclass(frozen=True)
 class Registration:
-    """Which version stands for the model that was trained last. role: champion, challenger or superseded."""
+    """Which version stands for the model that was trained last. role: champion, challenger or superseded.
 
+    basis: what the label rests on, for misfit (models/misfit.py); empty for churn.
+    """
+
+    target: str
+    basis: str
     model: str
     version: int
     role: str
@@ -75,9 +93,16 @@ class Registration:
     champion_because: str  # why it took a former champion's place; empty if it took none
 
 
-def read_trained_model(source: Source) -> scorer.Model:
+def no_model(source: Source, target: str) -> str | None:
+    """Why the last training made no model of this target; None where it made one, or none was run here."""
+    path = source.output / "train" / target / "training.json"
+    why: str | None = read_json(path).get("no_model") if path.exists() else None
+    return why
+
+
+def read_trained_model(source: Source, target: str) -> scorer.Model:
     """The shipped model of the last training. Raises UserError if it is missing or damaged."""
-    training = source.output / "train" / TARGET
+    training = source.output / "train" / target
     if not (training / "spec.json").exists():
         raise UserError(str(training), found="no model", wanted="the output of train", cure="run `make train` first")
     try:
@@ -86,17 +111,17 @@ def read_trained_model(source: Source) -> scorer.Model:
         raise UserError(str(training), found=str(problem), wanted="a whole model", cure="run `make train`") from problem
 
 
-def read_trained(source: Source) -> Trained:
+def read_trained(source: Source, target: str) -> Trained:
     """The shipped model of the last training with its figures."""
-    training, evaluation = source.output / "train" / TARGET, source.output / "evaluate" / TARGET
-    model = read_trained_model(source)
+    training, evaluation = source.output / "train" / target, source.output / "evaluate" / target
+    model = read_trained_model(source, target)
     metrics, facts = read_json(evaluation / "metrics.json"), read_json(training / "training.json")
     return Trained(model, scorer.content_hash(model.spec), metrics, facts, training, evaluation)
 
 
 def register(source: Source, trained: Trained, store: Store) -> tuple[Registration, bool]:
     """The version of the trained model, and whether it is new. One process per model at a time."""
-    name = source.model_name
+    name = source.registered(trained.target)
     n_read = reads.note(reads.Read.of(source.name, trained.metrics, trained.facts))  # evaluate did not, where DVC's cache answered
     with alone(name):
         known = [version for version in store.versions(name) if version.model_hash == trained.model_hash]
@@ -154,6 +179,8 @@ def _role(found: Version, store: Store) -> str:
 def _registration(found: Version, role: str) -> Registration:
     tags = found.tags
     return Registration(
+        target=tags["target"],
+        basis=tags.get("basis", ""),
         model=found.name,
         version=found.number,
         role=role,
@@ -173,7 +200,7 @@ def _registration(found: Version, role: str) -> Registration:
 def _log(source: Source, trained: Trained, store: Store, n_read: int) -> Version:
     import mlflow
 
-    name = source.model_name
+    name = source.registered(trained.target)
     tags = _tags(source, trained) | {READS: str(n_read)}
     card_text = card.registered(
         (trained.evaluation / "model_card.md").read_text(encoding="utf-8"), code=tags["code_version"], reads=reads.told(n_read)
@@ -187,7 +214,7 @@ def _log(source: Source, trained: Trained, store: Store, n_read: int) -> Version
         logged = _log_scorer(trained)
         # after the model: of a run that has figures already, log_model reads the history of each, a query apiece
         mlflow.log_metrics(dict(figures(trained.metrics)), model_id=logged.model_id)
-    _ensure_model(store, name)
+    _ensure_model(source, trained, store)
     checked = _checked_sum(trained, logged)
     made = store.client.create_model_version(
         name,
@@ -195,7 +222,7 @@ def _log(source: Source, trained: Trained, store: Store, n_read: int) -> Version
         run_id=run.info.run_id,
         model_id=logged.model_id,
         tags=tags | {"files_sha256": checked},
-        description=card.short(source, TARGET, trained.metrics, trained.model.spec, told=_flags(tags)),
+        description=card.short(source, trained.target, trained.metrics, trained.model.spec, told=_flags(tags)),
     )
     return next(version for version in store.versions(name) if version.number == int(made.version))
 
@@ -212,8 +239,9 @@ def _tags(source: Source, trained: Trained) -> dict[str, str]:
         "is_reliable": training.get("is_reliable", ""),
         "grade": grade.get("level", ""),
         "grade_text": grade.get("text", ""),
-        "target": TARGET,
+        "target": trained.target,
     }
+    tags |= {"basis": trained.basis} if trained.basis else {}
     return {name: str(value)[:TAG_LENGTH] for name, value in tags.items()}
 
 
@@ -237,7 +265,7 @@ def _log_scorer(trained: Trained) -> Any:
         signature=signature(trained.model.columns),
         input_example=input_example(trained.model),
         pip_requirements=[f"{package}=={version(package)}" for package in SHIPPED_WITH],
-        metadata={"model_hash": trained.model_hash, "target": TARGET},
+        metadata={"model_hash": trained.model_hash, "target": trained.target},
     )
 
 
@@ -260,12 +288,13 @@ def _checked_sum(trained: Trained, logged: Any) -> str:
     return found
 
 
-def _ensure_model(store: Store, name: str) -> None:
+def _ensure_model(source: Source, trained: Trained, store: Store) -> None:
     from mlflow.exceptions import MlflowException
 
+    asked = asked_in_words(source, trained.target, trained.basis or None)
     try:
         store.client.create_registered_model(
-            name, description="Probability that a client leaves within the horizon; see the versions' cards."
+            source.registered(trained.target), description=f"{asked.question} The probability; see the versions' cards."
         )
     except MlflowException as problem:
         if problem.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -359,14 +388,23 @@ def _part(metrics: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
 
 
 def main() -> None:
-    """data/<source>/train and evaluate -> the registry and data/<source>/register/registration.json."""
+    """data/<source>/train/<target> and evaluate -> the registry and data/<source>/register/<target>/registration.json."""
     source = selected_source()
-    trained = read_trained(source)
-    with faults_told():
-        store = open_store()
-        found, is_new = register(source, trained, store)
-    with folder_written_whole(source.output / "register") as folder:
-        write_json(folder / "registration.json", asdict(found))
+    target = chosen_target(source)
+    if no_model(source, target):
+        written: dict[str, Any] = read_json(source.output / "train" / target / "training.json")
+        console.print(f"no {target} model is registered: {written['no_model']}", markup=False)
+    else:
+        trained = read_trained(source, target)
+        with faults_told():
+            found, is_new = register(source, trained, open_store())
+        _tell(found, is_new)
+        written = asdict(found)
+    with folder_written_whole(source.output / "register" / target) as folder:
+        write_json(folder / "registration.json", written)
+
+
+def _tell(found: Registration, is_new: bool) -> None:
     news = "registered" if is_new else "already registered, found by its content:"
     console.print(f"{news} {found.model} version {found.version}, {found.role} ({found.model_hash[:12]})")
     if found.beats_recency != "yes":

@@ -166,10 +166,9 @@ class Source:
         """What to give make as SOURCE, ready for a shell."""
         return shlex.quote(self.folder.name if self.folder.parent == SOURCES else str(self.folder))
 
-    @property
-    def model_name(self) -> str:
-        """The registered model of this source: businesses never compete or overwrite one another."""
-        return f"clientfit-{self.name}"
+    def registered(self, target: str) -> str:
+        """The registered model of a target: neither businesses nor targets compete; a source's name has no dot, so none is another's."""
+        return f"clientfit-{self.name}" if target == "churn" else f"clientfit-{self.name}.{target}"
 
     @property
     def output(self) -> Path:

@@ -1,4 +1,4 @@
-"""What stands on disk and in the registry -> the terminal: how fresh the data are, the last run, the champion, the newest scores."""
+"""What stands on disk and in the registry -> the terminal: how fresh the data are, the last run, the champions, the newest scores."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 
 from features.time import to_date
 from pipeline import mlstore
+from pipeline.delivery import shown
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version
 from pipeline.question import asked_of, differing, question_of, worded
-from pipeline.register import BECAUSE, TARGET
-from pipeline.score import shown
+from pipeline.register import BECAUSE, no_model
 from pipeline.snapshot import canonical_tables
 from pipeline.source import Source, selected_source
 from pipeline.stage import command, console
@@ -42,9 +42,12 @@ def run_lines(source: Source) -> Iterator[str]:
         yield f"  {name:<13} {_moment(written) if written else 'not run yet'}"
 
 
-def registry_lines(source: Source, store: Store) -> Iterator[str]:
-    """The champion with its figures, and the challenger."""
-    name = source.model_name
+def registry_lines(source: Source, target: str, store: Store) -> Iterator[str]:
+    """A target's champion with its figures, and the challenger; or why it has none."""
+    name = source.registered(target)
+    if why := no_model(source, target):
+        yield f"no model of {target}: {why}"
+        return
     champion, challenger = store.with_alias(name, CHAMPION), store.with_alias(name, CHALLENGER)
     if champion is None:
         yield f"no champion named {name} yet: run `make train`"
@@ -53,9 +56,11 @@ def registry_lines(source: Source, store: Store) -> Iterator[str]:
     yield from _figure_lines(champion, store)
     if champion.tags.get("beats_recency") != "yes":
         yield "  flagged: not shown to beat the recency rule"
+    if champion.tags.get("basis"):
+        yield f"  basis of its label: {champion.tags['basis']}"
     if champion.tags.get(BECAUSE):
         yield f"  champion because {champion.tags[BECAUSE]}"
-    spec, asked = store.spec_of(champion), question_of(source, TARGET)
+    spec, asked = store.spec_of(champion), question_of(source, target)
     if spec is None:
         yield "  its files are gone or differ from the registry: `make score` will refuse them; what `make train` registers takes its place"
     elif parts := differing(asked_of(spec), asked):
@@ -92,7 +97,9 @@ def score_lines(source: Source) -> Iterator[str]:
     newest: dict[str, Any] = read_json(manifests[-1])
     counts = ", ".join(f"{count:,} {status}" for status, count in newest["statuses"].items())
     yield f"scores for {newest['as_of']}: {newest['n_rows']:,} clients ({counts}), written {newest['scored_at']}"
-    yield f"  by {newest['model']} version {newest['version']} (model {newest['model_hash'][:12]}): {manifests[-1].parent}"
+    models = [own for own in (newest, newest.get("misfit", {})) if "model" in own]
+    by = " and ".join(f"{own['model']} version {own['version']} (model {own['model_hash'][:12]})" for own in models)
+    yield f"  by {by}: {manifests[-1].parent}"
 
 
 def _moment(seconds: float) -> str:
@@ -108,8 +115,10 @@ def status(source: Source) -> None:
         console.print(line)
     if mlstore.store_exists():
         with mlstore.faults_told():
-            for line in registry_lines(source, mlstore.open_store()):
-                console.print(shown(line))
+            store = mlstore.open_store()
+            for target in source.settings.targets:
+                for line in registry_lines(source, target, store):
+                    console.print(shown(line))
     else:
         console.print("no registry yet: run `make train`")
     for line in score_lines(source):

@@ -107,8 +107,11 @@ def test_every_stage_leaves_what_the_readme_names(trained):
         "evaluate/churn/metrics.json",
         "evaluate/churn/predictions.parquet",
         "evaluate/churn/plots/gain.png",
-        "explain",
-        "register/registration.json",
+        "evaluate/misfit/metrics.json",
+        "explain/churn/importance.csv",
+        "explain/misfit",
+        "register/churn/registration.json",
+        "register/misfit/registration.json",
     ):
         assert (folder / name).exists(), name
     assert (newest_scores(trained, "simulated") / "scores.csv").exists()
@@ -131,7 +134,9 @@ def test_training_another_source_in_between_changes_no_byte_of_the_first(retrain
 
 def test_both_sources_are_registered_and_scored_with_their_own_model(trained, retrained):
     assert retrained
-    registered = {name: json.loads((trained / f"data/{name}/register/registration.json").read_text()) for name in ("simulated", "other")}
+    registered = {
+        name: json.loads((trained / f"data/{name}/register/churn/registration.json").read_text()) for name in ("simulated", "other")
+    }
     scored = {
         name: set(pq.read_table(newest_scores(trained, name) / "scores.parquet", columns=["model_hash"])["model_hash"].to_pylist())
         for name in registered
@@ -144,7 +149,7 @@ def test_both_sources_are_registered_and_scored_with_their_own_model(trained, re
 
 
 def test_a_second_make_train_runs_no_stage_anew_and_says_where_results_are(trained):
-    stages = ("ingest", "validate", "snapshot", "label", "featurize", "train/churn", "evaluate/churn", "explain")
+    stages = ("ingest", "validate", "snapshot", "label", "featurize", "train/churn", "evaluate/churn", "explain/churn", "train/misfit")
     made = {stage: (trained / "data/simulated" / stage).stat().st_ctime_ns for stage in stages}
     printed = make(trained, "train")
     assert {stage: (trained / "data/simulated" / stage).stat().st_ctime_ns for stage in stages} == made

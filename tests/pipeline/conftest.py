@@ -1,10 +1,10 @@
-"""A small business trained once per session, and copies of it to register, score and explain in, each with a store of its own."""
+"""A small business trained once per session for both targets; copies of it to register, score and explain in, each with its own store."""
 
 import shutil
 from pathlib import Path
 
 import pytest
-from small_business import Small, trained
+from small_business import Small, retrain, trained
 
 from pipeline import mlstore, register
 from pipeline.source import load_source
@@ -17,7 +17,7 @@ def business(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(mlstore.VARIABLE, raising=False)
         patch.chdir(root)
-        trained(root, "alpha")
+        retrain(trained(root, "alpha").source, "misfit")
         mlstore.open_store()
     return root
 
@@ -34,14 +34,15 @@ def small(business: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sm
 
 @pytest.fixture(scope="session")
 def shelf(business: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project folder of the business with its model registered; what tests write there does not touch model, tables or registry."""
+    """The project folder of the business with its models registered; what tests write there does not touch model, tables or registry."""
     root = tmp_path_factory.mktemp("shelf") / "project"
     shutil.copytree(business, root)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(mlstore.VARIABLE, raising=False)
         patch.chdir(root)
         source = load_source(str(root / "sources" / "alpha"))
-        register.register(source, register.read_trained(source), mlstore.open_store())
+        for target in ("churn", "misfit"):
+            register.register(source, register.read_trained(source, target), mlstore.open_store())
     return root
 
 

@@ -50,9 +50,48 @@ def test_the_card_has_all_its_sections_and_begins_with_the_grade(small: Small, p
     assert "- highest AUC of a column alone: recency_days, 0.81\n- columns too good to be true, but trusted: recency_days\n" in text
 
 
-def test_every_row_of_a_table_has_as_many_cells_as_its_header(small: Small, parts):
+@pytest.fixture
+def of_misfit(small: Small) -> tuple[dict, dict]:
+    """metrics.json and training.json of the small business's misfit model."""
+    folders = (small.source.output / stage / "misfit" for stage in ("evaluate", "train"))
+    return tuple(read_json(folder / name) for folder, name in zip(folders, ("metrics.json", "training.json"), strict=True))
+
+
+def test_a_misfit_s_card_says_its_basis_what_it_takes_for_granted_and_speaks_of_misfits(small: Small, of_misfit):
+    text = card.model_card(small.source, "misfit", *of_misfit)
+    assert text.startswith(f"# clientfit-alpha.misfit: misfit\n\n{of_misfit[0]['grade']['text']}\n")
+    assert (
+        "Basis of the label: **marked**. Only some misfits are ever marked by people; a client that nobody marked counts as none." in text
+    )
+    assert text.count("a client that nobody marked counts as none") == 2, "with the question and among the limits"
+    for word in ("lost", "leave", "churn", "silent for"):
+        assert word not in text, word
+    assert "| made on | misfits of |" in text
+
+
+def test_a_misfit_s_card_has_its_rules_and_the_clients_that_do_not_meet_them_yet(small: Small, of_misfit):
+    found, facts = of_misfit
+    text = card.model_card(small.source, "misfit", found, facts)
+    assert "| same rule, last window |" in text
+    assert "| model − same rule, last window |" in text
+    beyond = text.partition("## Clients that do not meet the rule already\n\n")[2].partition("\n## ")[0]
+    assert f"{found['beyond_rule']['n_rows_that_meet_it']} out-of-time snapshots that meet it are left out" in " ".join(beyond.split())
+    assert f"{found['beyond_rule']['test']['n_rows']} snapshots of" in beyond
+    assert f"{found['beyond_rule']['origins']['n_rows']} snapshots of" in beyond
+    assert found["beyond_rule"]["test"]["n_rows"] < found["test"]["n_rows"]
+
+
+def test_churn_s_card_has_neither(small: Small, parts):
+    text = card.model_card(small.source, "churn", *parts)
+    assert "do not meet the rule already" not in text
+    assert "Basis of the label" not in text
+    assert "misfit" not in text
+
+
+@pytest.mark.parametrize("target", ["churn", "misfit"])
+def test_every_row_of_a_table_has_as_many_cells_as_its_header(small: Small, parts, of_misfit, target: str):
     widths = []
-    for line in card.model_card(small.source, "churn", *parts).splitlines():
+    for line in card.model_card(small.source, target, *(parts if target == "churn" else of_misfit)).splitlines():
         if not line.startswith("|"):
             widths = []
             continue
@@ -86,6 +125,13 @@ def test_a_history_too_short_for_anything_says_so_section_by_section(small: Smal
 def test_the_registry_s_copy_adds_code_and_reads():
     text = card.registered("# whole\n", code="0123456789abcdef0123456789", reads="this final period has been read by this model alone")
     assert text == "# whole\nCode 0123456789abcdef0123. Of the figures: this final period has been read by this model alone.\n"
+
+
+def test_the_short_form_of_a_misfit_says_the_basis_and_fits(small: Small, of_misfit):
+    found, facts = of_misfit
+    text = card.short(small.source, "misfit", found, {"training": facts["shipped"]}, told=[])
+    assert "Basis of the label: **marked**. Only some misfits are ever marked by people" in text
+    assert len(text) < card.LIMIT
 
 
 def test_the_short_form_fits_the_registry_whatever_it_has_to_say(small: Small, parts):

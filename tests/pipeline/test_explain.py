@@ -1,15 +1,17 @@
 """Why: contributions that add up, importance, pictures; and one client's reasons with the figures that its scores show."""
 
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from small_business import Small
+from small_business import Small, without_model
 
 from features.errors import NotEnoughHistory, UserError
-from pipeline import explain, reasons, register, score
+from pipeline import explain, judge, mlstore, reasons, register, score
 from pipeline.explain import Explanation
 from pipeline.source import Source
 from pipeline.tables import write_parquet
@@ -18,13 +20,13 @@ SIGNALS = ["contact_frequency", "criticism", "first_meeting", "off_hours"]  # by
 
 
 def explained(source: Source) -> Explanation:
-    return explain.explain(register.read_trained_model(source), *explain.newest(source), source)
+    return explain.explain(register.read_trained_model(source, "churn"), *explain.newest(source), source)
 
 
 @pytest.fixture
 def written(champion_there: Small) -> Path:
     folder = champion_there.source.output / "explain" / "churn"
-    explain.write_explanation(folder, register.read_trained_model(champion_there.source), explained(champion_there.source))
+    explain.write_explanation(folder, register.read_trained_model(champion_there.source, "churn"), explained(champion_there.source))
     return folder
 
 
@@ -61,14 +63,14 @@ def test_the_pictures_are_pictures_and_the_same_every_time(written: Path, champi
     pictures = {path.name: path.read_bytes() for path in written.glob("*.png")}
     assert set(pictures) == {"beeswarm.png", "waterfall.png"}
     assert all(content.startswith(b"\x89PNG") and len(content) > 10_000 for content in pictures.values())
-    model = register.read_trained_model(champion_there.source)
+    model = register.read_trained_model(champion_there.source, "churn")
     explain.draw_beeswarm(Path("again.png"), model, explained(champion_there.source))
     assert Path("again.png").read_bytes() == pictures["beeswarm.png"]
 
 
 def test_a_single_client_and_hebrew_titles_can_be_drawn(champion_there: Small, monkeypatch: pytest.MonkeyPatch):
     source = champion_there.source
-    model = register.read_trained_model(source)
+    model = register.read_trained_model(source, "churn")
     asked, features = explain.newest(source)
     alone = explain.explain(model, asked.iloc[:1], features.iloc[:1], source)
     monkeypatch.setattr(reasons, "titles", lambda: dict.fromkeys(SIGNALS, "ירידה בתדירות הקשר"))
@@ -89,35 +91,109 @@ def test_no_eligible_client_is_told(small: Small):
 
 
 def riskiest(source: Source) -> dict[str, object]:
-    return score.score(source, None)[0].to_pylist()[0]
+    return score.score(source, None).table.to_pylist()[0]
 
 
 def test_a_client_is_explained_with_the_figures_of_its_scores(champion_there: Small, capsys: pytest.CaptureFixture[str]):
     row = riskiest(champion_there.source)
-    picture = explain.explain_client(champion_there.source, str(row["client_id"]))
+    pictures = explain.explain_client(champion_there.source, str(row["client_id"]))
     told = capsys.readouterr().out
     assert f"{row['client_id']} on 2024-06-15: eligible" in told
     range_ = f"{row['churn_low']:.2f}–{row['churn_high']:.2f}"
     assert f"probability of leaving {row['churn_probability']:.2f} (80 % interval: {range_})" in told
     assert f"↑ {row['churn_reason_1_sentence']}" in told
-    assert picture is not None
-    assert picture.parent == champion_there.source.output / "clients"
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert str(picture) in told
+    assert [picture.parent for picture in pictures] == [champion_there.source.output / "clients"] * 2
+    assert all(picture.read_bytes().startswith(b"\x89PNG") and str(picture) in told for picture in pictures)
+    range_ = f"{row['misfit_low']:.2f}–{row['misfit_high']:.2f}"
+    assert f"probability of being a misfit {row['misfit_probability']:.2f} (80 % interval: {range_})" in told
+    assert "a client that nobody marked counts as none" in told
 
 
 def test_the_printed_contributions_add_up(champion_there: Small, capsys: pytest.CaptureFixture[str]):
     explain.explain_client(champion_there.source, str(riskiest(champion_there.source)["client_id"]))
-    lines = capsys.readouterr().out.split("log-odds  members agree  from\n")[1].splitlines()
-    numbers = [float(line.split()[0]) for line in lines[: len(SIGNALS) + 2]]
-    assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.003)
-    assert lines[0].endswith("base: the average client in training")
-    assert lines[len(SIGNALS) + 1].endswith("sum: calibrated log-odds of the probability above")
+    _, *tables = capsys.readouterr().out.split("log-odds  members agree  from\n")
+    assert len(tables) == 2
+    for table in tables:
+        lines = table.splitlines()
+        numbers = [float(line.split()[0]) for line in lines[: len(SIGNALS) + 2]]
+        assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.003)
+        assert lines[0].endswith("base: the average client in training")
+        assert lines[len(SIGNALS) + 1].endswith("sum: calibrated log-odds of the probability above")
+
+
+POLICY = """
+rules:
+  seldom:
+    title: Seldom here
+    statements: [D9]
+    kind: deal_breaker
+    where: [{column: contacts_365, at_least: 1}]
+    grace_snapshots: 1
+    evidence: "{contacts_365:.0f} contacts in the last 365 days."
+  never:
+    title: Never here
+    statements: [D9]
+    kind: warning
+    where: [{column: contacts_365, above: 10000}]
+    grace_snapshots: 0
+    evidence: "{contacts_365:.0f} contacts in the last 365 days."
+"""
+
+
+def test_without_a_misfit_model_a_client_is_told_why_and_which_written_rules_it_meets(small: Small, capsys: pytest.CaptureFixture[str]):
+    register.register(small.source, register.read_trained(small.source, "churn"), mlstore.open_store())
+    without_model(small.source)
+    (small.source.folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    assert len(explain.explain_client(small.source, "client-29")) == 1
+    told = capsys.readouterr().out
+    assert "probability of leaving 0." in told
+    assert "no probability of being a misfit: no client is marked by people\n" in told
+    assert "  of the 2 written rules that can be measured it meets 1 (" in told
+    assert re.search(r"^  \d+ contacts in the last 365 days\.$", told, re.MULTILINE)
+
+
+def run(source: Source, target: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(explain, "selected_source", lambda: source)
+    monkeypatch.setattr(sys, "argv", ["explain", target])
+    explain.main()
+    return source.output / "explain" / target
+
+
+def test_misfit_is_explained_in_its_own_words_beside_churn(small: Small, monkeypatch: pytest.MonkeyPatch, capsys):
+    folder = run(small.source, "misfit", monkeypatch)
+    assert "what moves their risk of being a misfit (mean size, in log-odds):" in capsys.readouterr().out
+    written = pq.read_table(folder / "contributions.parquet").to_pandas()
+    asked, features = explain.newest(small.source)
+    ours = register.read_trained_model(small.source, "misfit").predict(features)
+    assert written["client_id"].tolist() == asked["client_id"].tolist()
+    assert written["probability"].tolist() == ours["probability"].tolist()
+    assert not (small.source.output / "explain" / "churn").exists()
+
+
+def test_reasons_are_worded_for_the_target_that_is_asked(champion_there: Small, monkeypatch: pytest.MonkeyPatch):
+    source, asked, as_before = champion_there.source, [], reasons.top_reasons
+
+    def noted(*parts: object, target: str, **others: object) -> object:
+        asked.append(target)
+        return as_before(*parts, target=target, **others)
+
+    monkeypatch.setattr(reasons, "top_reasons", noted)
+    for target in ("churn", "misfit"):
+        explain.explain(register.read_trained_model(source, target), *explain.newest(source), source)
+    judge.judge(source, judge.champions_of(source), source.exported_day)
+    assert asked == ["churn", "misfit"] * 2
+
+
+def test_nothing_to_explain_is_written_down_with_the_reason(small: Small, monkeypatch: pytest.MonkeyPatch, capsys):
+    without_model(small.source)
+    folder = run(small.source, "misfit", monkeypatch)
+    assert capsys.readouterr().out == "no misfit model to explain: no client is marked by people\n"
+    assert [path.name for path in folder.iterdir()] == ["no_model.json"]
 
 
 @pytest.mark.parametrize(("client", "status"), [("newcomer", "too_new"), ("client-12", "silent"), ("00123", "silent")])
 def test_a_client_that_is_not_judged_is_told_why(champion_there: Small, client: str, status: str, capsys: pytest.CaptureFixture[str]):
-    assert explain.explain_client(champion_there.source, client) is None
+    assert explain.explain_client(champion_there.source, client) == []
     told = capsys.readouterr().out
     assert f"{client} on 2024-06-15: {status}" in told
     assert "no probability: only eligible clients are judged" in told

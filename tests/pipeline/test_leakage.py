@@ -44,8 +44,8 @@ def test_a_batch_score_is_the_shipped_model_on_the_training_rows_bit_for_bit(cha
     source = champion_there.source
     rows, _ = train.training_rows(source.output, "churn")
     learnt = rows.at([day(as_of)])
-    expected = register.read_trained_model(source).predict(learnt.features)
-    scored = score.score(source, as_of)[0].to_pandas().set_index("client_id").loc[learnt.client]
+    expected = register.read_trained_model(source, "churn").predict(learnt.features)
+    scored = score.score(source, as_of).table.to_pandas().set_index("client_id").loc[learnt.client]
     assert len(learnt) > 20
     for name in ("probability", "low", "high"):
         assert scored[f"churn_{name}"].to_numpy().tobytes() == expected[name].to_numpy().tobytes(), name

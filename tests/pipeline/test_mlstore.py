@@ -27,7 +27,7 @@ from pipeline.tables import read_json, write_json
 
 def start(place, number):
     source = load_source("sources/alpha")
-    trained = register.read_trained(source)
+    trained = register.read_trained(source, "churn")
     spec = read_json(trained.training / "spec.json")
     spec["calibration"]["intercept"] += number
     own = Path(f"variant-{place}")

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from small_business import Small
 
-from pipeline.plots import Drawing, backtest_table, decay_table, importance_table, slices_table, write_plots
+from models.judgement import Rules
+from pipeline.plots import Drawing, backtest_table, decay_table, drawings, importance_table, slices_table, write_plots
+from pipeline.tables import read_json
+from pipeline.wording import words_of
 
 
 def figure(value, low=None, high=None):
@@ -73,3 +78,18 @@ def test_importance_stands_the_weightiest_first_under_its_title():
     )
     assert table["title"].tolist() == ["Contact frequency", "Criticism"]
     assert importance_table([]).empty
+
+
+def test_misfit_is_drawn_in_its_own_words_with_its_own_rules(small: Small):
+    found = read_json(small.source.output / "evaluate" / "misfit" / "metrics.json")
+    predicted = pd.read_parquet(small.source.output / "train" / "misfit" / "backtest.parquet")
+    test = predicted[predicted["fold"] == "test"]
+    drawn = drawings(found, test, Rules(50, 1, 20), importance=[], words=words_of(small.source, "misfit"))
+    assert drawn["gain"].title == "Gain: who is found by looking at the likeliest misfits first"
+    assert "prove misfits" in drawn["gain"].subtitle
+    for name in ("gain", "lift"):
+        axes = Figure().add_subplot()
+        drawn[name].draw(axes, drawn[name].table)
+        labels = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert labels[:4] == ["model", "recency rule", "windowed RFM", "same rule, last window"]
+        assert "likeliest misfits first" in axes.get_xlabel()

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.contract import Column
+from features.contract import Column, spoken
 from models.scorer import Explained
-from pipeline.reasons import Reason, as_columns, opposes, reads_as_usual, top_reasons
+from pipeline.reasons import Push, Reason, as_columns, declared_columns, top_reasons
 from pipeline.settings import ExplainSettings
 
 COLUMNS = {
@@ -49,7 +49,12 @@ USUAL = np.array([20.0, 1.0, 1.0, 3.0])
 
 
 def told(
-    values: list[float], shares: list[float], agreement: list[float] | None = None, reasons: int = 3, columns: dict[str, Column] = COLUMNS
+    values: list[float],
+    shares: list[float],
+    agreement: list[float] | None = None,
+    reasons: int = 3,
+    columns: dict[str, Column] = COLUMNS,
+    target: str = "churn",
 ) -> list[Reason]:
     """The reasons of one client: values and contributions by column, agreement by signal."""
     by_column = np.array([shares])
@@ -58,7 +63,7 @@ def told(
     explained = Explained(base, base + by_signal.sum(axis=1), by_signal, by_column, np.array([agreement or [1.0, 1.0, 1.0]]))
     frame = pd.DataFrame([values], columns=list(COLUMNS))
     settings = ExplainSettings(reasons=reasons, agreement=0.8, least_contribution=0.02)
-    return top_reasons(Scorer(), explained, frame, usual=USUAL, columns=columns, settings=settings)[0]  # type: ignore[arg-type]
+    return top_reasons(Scorer(), explained, frame, target=target, usual=USUAL, columns=columns, settings=settings)[0]  # type: ignore[arg-type]
 
 
 def sentences(found: list[Reason]) -> list[str | None]:
@@ -150,7 +155,7 @@ def test_words_oppose_what_they_show(column: str, raises: bool, value: float, is
         name: replace(COLUMNS["silence_days"], name=name, yardstick=own)
         for name, own in (("lateness_change_days", 0), ("silence_rank", 0.5))
     }
-    assert opposes(declared[column], raises=raises, value=value, usual=usual[column]) is is_opposed
+    assert Push(declared[column], "churn", raises, value, usual[column]).opposes is is_opposed
 
 
 TIMES = replace(
@@ -179,7 +184,7 @@ LATE = replace(COLUMNS["complaints"], unit="share", raises="{complaints:.0%} lat
     ],
 )
 def test_a_figure_that_is_the_usual_one_once_rounded_sets_nobody_apart(column: Column, raises: bool, value: float, is_usual: bool):
-    assert reads_as_usual(column, raises=raises, value=value, usual=0.0) is is_usual
+    assert Push(column, "churn", raises, value, usual=0.0).reads_as_usual is is_usual
 
 
 def test_a_figure_that_reads_as_usual_leaves_the_word_to_the_next_column():
@@ -194,10 +199,77 @@ def test_words_about_a_column_that_is_unknown_are_left_out_though_they_speak_oth
     assert sentences(told([45, 0.5, 0, 2], [0.1, 0.6, 0.0, 0.0], columns=COLUMNS | {"contact_change": of_others})) == ["2 visits."]
 
 
-def test_words_written_for_the_other_target_are_held_to_its_direction():
-    of_misfit = replace(COLUMNS["complaints"], churn=0, misfit=1)
-    assert opposes(of_misfit, raises=True, value=1.0, usual=2.0)
-    assert not opposes(of_misfit, raises=True, value=3.0, usual=2.0)
+BLAME = replace(COLUMNS["complaints"], unit="share", misfit=-1, raises="{complaints:.0%} ours.", lowers="Only {complaints:.0%} ours.")
+
+
+@pytest.mark.parametrize(
+    ("target", "raises", "value", "said"),
+    [
+        ("churn", True, 0.8, "80% ours."),
+        ("churn", False, 0.1, "Only 10% ours."),
+        ("misfit", True, 0.1, "Only 10% ours."),
+        ("misfit", False, 0.8, "80% ours."),
+        ("misfit", True, 0.8, None),
+        ("misfit", False, 0.1, None),
+    ],
+)
+def test_where_the_targets_are_opposite_the_sentences_change_places(target: str, raises: bool, value: float, said: str | None):
+    """Delay of our own making speaks for leaving us, and against the client's being a misfit."""
+    share = 0.9 if raises else -0.9
+    found = told(
+        [20, 1.0, value, 3], [0.0, 0.0, share, 0.0], target=target, columns=COLUMNS | {"complaints": replace(BLAME, yardstick=0.5)}
+    )
+    assert found == [Reason("criticism", share, said)]
+
+
+def test_the_blame_split_is_the_one_column_whose_targets_are_opposite():
+    opposite = [column for column in declared_columns().values() if column.churn * column.misfit < 0]
+    assert [column.name for column in opposite] == ["delay_share_ours_180"]
+    pushed = Push(opposite[0], "misfit", raises=True, value=0.1, usual=0.5)
+    assert (
+        spoken(pushed.words, {"delay_share_ours_180": 0.1})
+        == "Of all delay in the last half year, ours and the client's, only 10% was ours."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "share", "said"),
+    [
+        (45.0, 0.9, "Silent for 45 days."),
+        (5.0, -0.9, "Silent for only 5 days."),
+        (5.0, 0.9, None),
+        (45.0, -0.9, None),
+        (20.0, 0.9, None),
+        (20.0, -0.9, None),
+    ],
+)
+def test_where_only_the_other_target_has_a_direction_the_sentences_are_held_to_it(value: float, share: float, said: str | None):
+    assert told([value, 1.0, 1, 3], [share, 0.0, 0.0, 0.0], target="misfit") == [Reason("contact", share, said)]
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.4, "Contacts are at 40% of the usual number."), (1.0, None)])
+@pytest.mark.parametrize("share", [0.9, -0.9], ids=["raises", "lowers"])
+def test_a_plain_figure_may_speak_either_way_where_the_target_has_no_direction(value: float, said: str | None, share: float):
+    assert told([20, value, 1, 3], [0.0, share, 0.0, 0.0], target="misfit") == [Reason("contact", share, said)]
+
+
+def test_what_reassures_on_misfit_alone_is_no_reason_to_leave():
+    rise = declared_columns()["discount_rise_90"]
+    assert Push(rise, "churn", raises=True, value=0.0, usual=0.02).opposes, "not said: ↑ the discount has not risen"
+    assert Push(rise, "churn", raises=True, value=0.05, usual=0.02).words.startswith("The discount has risen")
+    assert not Push(rise, "churn", raises=True, value=0.05, usual=0.02).opposes
+
+
+def test_a_flag_at_the_usual_value_is_not_denied_where_the_target_has_no_direction():
+    """Most clients have lost their decision maker: of one of them it is not said that we know who decides."""
+    lost = declared_columns()["without_decision_maker"]
+    assert Push(lost, "misfit", raises=False, value=1.0, usual=1.0).opposes
+    assert not Push(lost, "misfit", raises=False, value=0.0, usual=1.0).opposes
+
+
+def test_a_share_without_direction_that_rounds_to_the_usual_is_not_spoken_either_way():
+    for raises in (True, False):
+        assert Push(replace(LATE, churn=0, misfit=1), "churn", raises, 0.004, usual=0.0).reads_as_usual
 
 
 def test_places_without_a_reason_are_null():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,10 +10,10 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from small_business import STRANGE_IDS, Small, retrain, stored_files, trained
+from small_business import STRANGE_IDS, Small, retrain, stored_files, trained, without_model
 
 from models import scorer
-from pipeline import mlstore, register, score
+from pipeline import judge, mlstore, register
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store
 from pipeline.register import Registration, Trained
 from pipeline.tables import data_version, read_json, write_json
@@ -21,27 +22,27 @@ NAME = "clientfit-alpha"
 
 
 def registered(small: Small) -> tuple[Registration, bool]:
-    return register.register(small.source, register.read_trained(small.source), mlstore.open_store())
+    return register.register(small.source, register.read_trained(small.source, "churn"), mlstore.open_store())
 
 
 def another(small: Small, steeper: float) -> Trained:
     """The trained model with another calibration, hence other content; by powers of two, so that the way back is exact."""
-    first = register.read_trained(small.source)
+    first = register.read_trained(small.source, "churn")
     spec = read_json(first.training / "spec.json")
     spec["calibration"]["slope"] *= steeper
     write_json(first.training / "spec.json", spec)
-    return register.read_trained(small.source)
+    return register.read_trained(small.source, "churn")
 
 
-def aliases(store: Store) -> dict[str, int | None]:
-    found = {alias: store.with_alias(NAME, alias) for alias in (CHAMPION, CHALLENGER)}
+def aliases(store: Store, name: str = NAME) -> dict[str, int | None]:
+    found = {alias: store.with_alias(name, alias) for alias in (CHAMPION, CHALLENGER)}
     return {alias: version and version.number for alias, version in found.items()}
 
 
 def test_the_first_version_becomes_champion_and_the_same_content_is_not_registered_twice(small: Small):
     first, is_new = registered(small)
     assert (first.version, first.role, is_new) == (1, "champion", True)
-    retrain(small.source)
+    retrain(small.source, "churn")
     again, is_new = registered(small)
     assert not is_new
     assert again == first
@@ -61,11 +62,53 @@ def test_a_later_version_becomes_challenger_and_the_champion_stays(small: Small)
 def test_two_sources_keep_their_own_champions_when_trained_in_turn(small: Small):
     first, _ = registered(small)
     other = trained(small.root, "beta", seed=2)
-    beta, _ = register.register(other.source, register.read_trained(other.source), mlstore.open_store())
+    beta, _ = register.register(other.source, register.read_trained(other.source, "churn"), mlstore.open_store())
     again, is_new = registered(small)
     assert (beta.model, beta.version, beta.role) == ("clientfit-beta", 1, "champion")
     assert (again, is_new) == (first, False)
     assert first.model_hash != beta.model_hash
+
+
+def test_the_targets_of_a_source_have_names_and_champions_of_their_own(champion_there: Small):
+    store = mlstore.open_store()
+    churn, misfit = (store.with_alias(champion_there.source.registered(target), CHAMPION) for target in ("churn", "misfit"))
+    assert [(version.name, version.number) for version in (churn, misfit)] == [("clientfit-alpha", 1), ("clientfit-alpha.misfit", 1)]
+    assert (churn.tags["target"], misfit.tags["target"]) == ("churn", "misfit")
+    assert churn.model_hash != misfit.model_hash
+
+
+@pytest.mark.usefixtures("champion_there")
+def test_a_misfit_model_says_what_its_label_rests_on_and_takes_for_granted():
+    store = mlstore.open_store()
+    misfit = store.with_alias("clientfit-alpha.misfit", CHAMPION)
+    assert (misfit.tags["basis"], store.spec_of(misfit)["question"]["basis"]) == ("marked", "marked")
+    described = store.client.get_model_version(misfit.name, "1").description
+    card = Path(store.client.download_artifacts(misfit.run_id, "model_card.md")).read_text(encoding="utf-8")
+    for text in (described, card):
+        assert text.startswith("# clientfit-alpha.misfit: misfit\n")
+        assert (
+            "Basis of the label: **marked**. Only some misfits are ever marked by people; a client that nobody marked counts as none."
+            in text
+        )
+    assert "basis" not in store.with_alias(NAME, CHAMPION).tags
+
+
+def test_a_target_without_a_model_registers_nothing_and_says_why(small: Small, monkeypatch: pytest.MonkeyPatch, capsys):
+    without_model(small.source)
+    told = run(small, "misfit", monkeypatch, capsys)
+    assert told == "no misfit model is registered: no client is marked by people\n"
+    written = read_json(small.source.output / "register" / "misfit" / "registration.json")
+    assert (written["target"], written["basis"]) == ("misfit", "policy")
+    assert written["no_model"].startswith("no client is marked")
+    assert mlstore.open_store().versions("clientfit-alpha.misfit") == []
+
+
+def test_an_earlier_misfit_model_is_not_asked_where_the_last_training_made_none(small: Small):
+    register.register(small.source, register.read_trained(small.source, "misfit"), mlstore.open_store())
+    assert judge.champion_of(small.source, "misfit").version.number == 1
+    without_model(small.source)
+    assert judge.champion_of(small.source, "misfit") is None
+    assert aliases(mlstore.open_store(), "clientfit-alpha.misfit")[CHAMPION] == 1, "it is left as it is"
 
 
 def test_going_back_to_an_earlier_model_finds_its_version(small: Small):
@@ -118,25 +161,25 @@ def damage_champion() -> None:
 
 def asking(small: Small, **changed: object) -> Trained:
     """The trained model as if it had been trained on another question."""
-    first = register.read_trained(small.source)
+    first = register.read_trained(small.source, "churn")
     spec = read_json(first.training / "spec.json")
     write_json(first.training / "spec.json", spec | {"question": spec["question"] | changed})
-    return register.read_trained(small.source)
+    return register.read_trained(small.source, "churn")
 
 
 def test_another_model_takes_the_place_of_a_damaged_champion_and_scores(small: Small):
     registered(small)
     damage_champion()
     with pytest.raises(register.UserError, match="takes the place of a damaged champion"):
-        score.champion_of(small.source)
+        judge.champion_of(small.source, "churn")
     store = mlstore.open_store()
     found, is_new = register.register(small.source, another(small, 2), store)
     assert (found.version, found.role, is_new) == (2, "champion", True)
     assert found.champion_because == "the former champion, version 1, is damaged"
     assert store.versions(NAME)[1].tags["champion_because"] == found.champion_because
     assert aliases(store) == {CHAMPION: 2, CHALLENGER: None}
-    assert score.champion_of(small.source).version.number == 2
-    again, _ = register.register(small.source, register.read_trained(small.source), store)
+    assert judge.champion_of(small.source, "churn").version.number == 2
+    again, _ = register.register(small.source, register.read_trained(small.source, "churn"), store)
     assert again == found
 
 
@@ -168,7 +211,7 @@ def test_a_champion_that_does_not_say_its_question_is_replaced(small: Small):
     write_json(spec, {key: value for key, value in whole.items() if key != "question"})
     registered(small)
     with pytest.raises(register.UserError, match="horizon_days not stated"):
-        score.champion_of(small.source)
+        judge.champion_of(small.source, "churn")
     write_json(spec, whole)
     found, _ = registered(small)
     assert (found.version, found.role) == (2, "champion")
@@ -182,18 +225,24 @@ def test_later_outcomes_are_no_other_question(small: Small):
     assert (found.version, found.role) == (2, "challenger")
 
 
+def run(small: Small, target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the stage prints."""
+    monkeypatch.setattr(register, "selected_source", lambda: small.source)
+    monkeypatch.setattr(sys, "argv", ["register", target])
+    register.main()
+    return capsys.readouterr().out
+
+
 def test_the_stage_prints_why_a_version_became_champion(small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     registered(small)
     asking(small, qualifying={"kind": ["order", "visit"]})
-    monkeypatch.setattr(register, "selected_source", lambda: small.source)
-    register.main()
-    told = capsys.readouterr().out
+    told = run(small, "churn", monkeypatch, capsys)
     assert 'champion because the question changed: qualifying {"kind": ["order"]} -> {"kind": ["order", "visit"]}' in told
-    assert read_json(small.source.output / "register" / "registration.json")["role"] == "champion"
+    assert read_json(small.source.output / "register" / "churn" / "registration.json")["role"] == "champion"
 
 
 def test_a_model_that_would_score_otherwise_once_shipped_is_not_registered(small: Small):
-    ours = register.read_trained(small.source)
+    ours = register.read_trained(small.source, "churn")
     spec = dict(ours.model.spec) | {"tree_weight": ours.model.tree_weight / 2}
     texts = [(ours.training / "members" / member["file"]).read_text() for member in spec["members"]]
     other = replace(ours, model=scorer.Model(spec, texts))
@@ -273,7 +322,7 @@ def test_a_version_ships_one_file_of_code_texts_and_numbers_and_exact_requiremen
     assert described["metadata"]["model_hash"] == champion.model_hash
     inputs = json.loads(described["signature"]["inputs"])
     assert {column["type"] for column in inputs} == {"double"}
-    assert [column["name"] for column in inputs] == list(register.read_trained_model(champion_there.source).columns)
+    assert [column["name"] for column in inputs] == list(register.read_trained_model(champion_there.source, "churn").columns)
 
 
 def test_no_client_is_named_in_the_registry(champion_there: Small):

@@ -95,7 +95,7 @@ def test_the_champion_scores_the_same_in_a_bare_environment(champion_there: Smal
     python, how = bare
     if how == "lent":
         warnings.warn("no package index: the bare environment borrowed the project's packages (not the repository)", stacklevel=1)
-    model = register.read_trained_model(champion_there.source)
+    model = register.read_trained_model(champion_there.source, "churn")
     known = explain.newest(champion_there.source)[1]
     features = pd.concat([known, known.assign(**{model.columns[0]: np.nan})], ignore_index=True)
     np.savez(tmp_path / "features.npz", values=features.to_numpy(np.float64), names=np.array(features.columns.tolist()))
@@ -132,7 +132,7 @@ def test_the_champion_serves_its_own_example_over_http(champion_there: Small):
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-    ours = register.read_trained_model(champion_there.source)
+    ours = register.read_trained_model(champion_there.source, "churn")
     expected = ours.predict(register.input_example(ours))
     assert [row["probability"] for row in answer["predictions"]] == expected["probability"].tolist()
 

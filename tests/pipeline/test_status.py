@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from small_business import Small, stored_files
+from small_business import Small, stored_files, without_model
 
 from pipeline import mlstore, score, status
 from pipeline.settings import load_settings
@@ -22,11 +22,14 @@ def test_it_tells_data_last_run_champion_and_scores(champion_there: Small, capsy
     assert "  ingest        not run yet" in lines
     assert "champion clientfit-alpha version 1, registered 20" in lines
     assert "  auc                 1.000 [1.000, 1.000]" in lines
+    assert "champion clientfit-alpha.misfit version 1, registered 20" in lines
+    assert "  basis of its label: marked" in lines
     assert "scores for 2024-06-15: 61 clients (40 eligible, 2 gone, 18 silent, 1 too_new)" in lines
 
 
 def test_before_any_run_it_tells_what_to_do(small: Small, capsys: pytest.CaptureFixture[str]):
-    (small.source.output / "validate" / "interactions.parquet").unlink()
+    for table in (small.source.output / "validate").glob("*.parquet"):
+        table.unlink()
     (small.root / ".mlflow" / "mlflow.db").unlink()
     lines = told(small, capsys)
     assert "no canonical tables yet: run `make train`" in lines
@@ -36,7 +39,16 @@ def test_before_any_run_it_tells_what_to_do(small: Small, capsys: pytest.Capture
 
 
 def test_without_a_champion_it_says_so(small: Small, capsys: pytest.CaptureFixture[str]):
-    assert "no champion named clientfit-alpha yet: run `make train`" in told(small, capsys)
+    lines = told(small, capsys)
+    assert "no champion named clientfit-alpha yet: run `make train`" in lines
+    assert "no champion named clientfit-alpha.misfit yet: run `make train`" in lines
+
+
+def test_a_target_without_a_model_says_why(small: Small, capsys: pytest.CaptureFixture[str]):
+    without_model(small.source)
+    lines = told(small, capsys)
+    assert "no model of misfit: no client is marked by people" in lines
+    assert "clientfit-alpha.misfit" not in lines
 
 
 def test_other_data_than_the_champions_and_lost_files_are_noticed(champion_there: Small, capsys: pytest.CaptureFixture[str]):
