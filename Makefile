@@ -25,10 +25,10 @@ export MPLBACKEND := Agg
 
 READY := .venv/.ready
 
-.PHONY: help setup train score explain status test nightly check format lock bench figures evaluate curves clean
+.PHONY: help setup train score explain review-list status test nightly check format lock bench figures evaluate curves clean
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  SOURCE=<name or folder>   a source under data/sources, or the folder of your own (default: $(SOURCE))"
 
 setup: $(READY)  ## .venv with everything the lock file names
@@ -48,7 +48,7 @@ train: $(READY)  ## data to registered model: figures, reasons, scores to come. 
 	@dvc repro --quiet
 	@python -m pipeline.summary
 
-score: $(READY)  ## every client's risk and reasons from the champion. SOURCE=… AS_OF=YYYY-MM-DD
+score: $(READY)  ## every client's risks and reasons from the champions. SOURCE=… AS_OF=YYYY-MM-DD
 	@python -m pipeline.source "$$SOURCE"
 	@dvc repro --quiet validate
 	@python -m pipeline.score $${AS_OF:+--as-of "$$AS_OF"}
@@ -58,6 +58,11 @@ explain: $(READY)  ## one client's reasons. CLIENT=… SOURCE=…
 	@python -m pipeline.source "$$SOURCE"
 	@dvc repro --quiet validate
 	@python -m pipeline.explain --client "$$CLIENT"
+
+review-list: $(READY)  ## clients to judge by a person, half uncertain, half at random, as a CSV to fill in. SOURCE=… AS_OF=YYYY-MM-DD
+	@python -m pipeline.source "$$SOURCE"
+	@dvc repro --quiet validate
+	@python -m pipeline.review_list $${AS_OF:+--as-of "$$AS_OF"}
 
 status: $(READY)  ## how fresh the data are, the last run, the champion. SOURCE=…
 	@python -m pipeline.source "$$SOURCE"
@@ -92,11 +97,14 @@ figures: $(READY)  ## the README's figures: real data (../shared/data, else left
 	@python tests/benchmarks/real_data.py helpdesk --json .figures/helpdesk.json
 	@python tests/benchmarks/permuted_labels.py simulated --json .figures/permuted_labels.json
 	@cp data/simulated/evaluate/churn/metrics.json .figures/simulated.json
+	@cp data/simulated/evaluate/misfit/metrics.json .figures/simulated_misfit.json
 	@python tests/benchmarks/readme.py
 
-evaluate: $(READY)  ## worlds of known truth: how near models come, causes found, what each signal adds (about 90 minutes); into the README
+evaluate: $(READY)  ## worlds of known truth: leaving and misfit foreseen, causes found, what signals and advice are worth (about 2.5 hours); into the README
 	@mkdir -p .figures
 	@python tests/benchmarks/known_truth.py --json .figures/known_truth.json
+	@python tests/benchmarks/misfit_truth.py --json .figures/misfit_truth.json
+	@python tests/benchmarks/advice.py --json .figures/advice.json
 	@python tests/benchmarks/readme.py
 
 curves: $(READY)  ## the README's curves by size, horizon and tuning, on simulated portfolios (about 50 minutes)
@@ -111,6 +119,7 @@ lock: $(READY)  ## requirements.lock anew from pyproject.toml and constraints.tx
 	@uv pip compile -q --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --generate-hashes --no-header --no-annotate \
 	  --extra dev -c constraints.txt pyproject.toml -o requirements.lock
 
-clean:  ## removes what the stages made (data/<source>, DVC's cache); keeps .venv and the registry .mlflow
-	@find data -mindepth 1 -maxdepth 1 ! -name sources -exec rm -rf {} +
+clean:  ## removes what the stages made (data/<source>, DVC's cache); keeps .venv, the registry .mlflow and review lists, which people fill in
+	@find data -mindepth 2 -maxdepth 2 ! -path 'data/sources/*' ! -name review_list -exec rm -rf {} +
+	@find data -mindepth 1 -maxdepth 1 -type d -empty -delete
 	@rm -rf .dvc/cache .dvc/tmp .source.yaml .pytest_cache .mypy_cache .ruff_cache

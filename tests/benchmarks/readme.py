@@ -18,6 +18,18 @@ from pipeline.evaluate import shown
 FIGURES = Path(".figures")
 README = Path("README.md")
 WORLDS, SIZES, HORIZONS, TUNING = "**Worlds of known truth**", "**By size**", "**Other horizons**", "**Optuna search for sizes**"
+MISFITS, ADVICE = "**Misfits in worlds of known truth**", "**What the advice is worth**"
+RULES = {
+    "same_rule": "the label's own rule, last window",
+    "thin_margin": "margin under 20 %, two months",
+    "costly": "cost over 20 % of revenue",
+}
+POLICIES = {
+    "advice": "clientfit's advice",
+    "save_riskiest": "save the riskiest",
+    "fire_20": "fire by the 20 % rule",
+    "truth": "part with whom the truth says",
+}
 CHANCE = "chance"  # the world without any sign: there is no way to a ceiling
 MODELS = {
     "clientfit": "clientfit",
@@ -83,6 +95,89 @@ def portfolio(found: dict[str, Any]) -> list[str]:
     for key, name in (("model", "clientfit"), ("rfm", MODELS["rfm"]), ("recency", MODELS["recency"])):
         lines.append(f"| {name} | " + " | ".join(shown(test[key][measure]) for measure in measures) + " |")
     return [*lines, ""]
+
+
+def portfolio_misfits(found: dict[str, Any]) -> list[str]:
+    """Misfits of the default portfolio's held-out period; all snapshots, and those that do not meet the label's own rule already."""
+    if "no_model" in found:
+        return []
+    test, beyond = found["test"], found["beyond_rule"]["test"]
+    lines = [
+        f"**Misfits of the default portfolio** (basis: {found['basis']}), as_of {test['from']} to {test['until']}: {test['n_rows']:,} "
+        f"snapshots of {test['n_clients']:,} clients, {test['n_churned_clients']} marked; beyond = the {beyond['n_rows']:,} that do not "
+        "meet the label's own rule already.",
+        "",
+        "| | AUC | average precision | Brier (0 is best) | clientfit's AUC minus it | AUC beyond |",
+        "|---|---|---|---|---|---|",
+    ]
+    names = {"model": "clientfit", "rfm": MODELS["rfm"], "recency": MODELS["recency"]} | RULES
+    for key, name in names.items():
+        if key not in test:
+            continue
+        minus = test.get(f"model_minus_{key}")
+        cells = [shown(test[key][measure]) for measure in ("auc", "average_precision", "brier")]
+        cells += [shown(minus["auc"], is_difference=True) if minus else "", shown(beyond[key]["auc"]) if key in beyond else ""]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def misfits(found: list[dict[str, Any]]) -> list[str]:
+    """Misfit beside the truth and the rules of practice, per world and size."""
+    lines = [
+        f"{MISFITS} (seed {found[0]['seed']}; nine months that nothing was learned from; `make evaluate`). `truth`: the probability of "
+        "being marked, given the hidden states; way: the model's share of the way from chance to it; beyond: of those that do not meet the "
+        "label's own rule already:",
+        "",
+        "| world | clients | marked | | AUC | average precision | Brier | slope | predicted/observed | AUC beyond |",
+        "|---|--:|--:|---|---|---|---|---|---|---|",
+    ]
+    names = {"model": "clientfit", "truth": "truth"} | RULES
+    for one in found:
+        every, beyond = one["all"], one["beyond"]
+        for key, name in names.items():
+            if key not in every["figures"]:
+                continue
+            own = every["figures"][key]
+            named = f"{name} (way {_share(every['way'])})" if key == "model" and one["world"] != CHANCE else name
+            cells = [one["world"], f"{one['n_clients']:,}", str(every["n_marked_clients"]), named]
+            cells += [shown(own[m]) for m in ("auc", "average_precision", "brier", "calibration_slope", "predicted_over_observed")]
+            lines.append(f"| {' | '.join([*cells, shown(beyond['figures'].get(key, {}).get('auc'))])} |")
+    return [*lines, ""]
+
+
+def advice(found: dict[str, Any]) -> list[str]:
+    """Money of a year under each policy, partings that the truth confirms, and flips."""
+    advised = ", ".join(f"{name.replace('_', ' ')} {own:.1f}" for name, own in found["advised_per_world"].items())
+    lines = [
+        f"{ADVICE} ({found['n_worlds']} simulated firms of {found['n_clients']} clients ever on the books, world {found['world']}, seeds "
+        f"{min(found['seeds'])} to {max(found['seeds'])}; the effects of steps are assumptions, stated in pipeline/world/advice.py). Total "
+        "contribution of the year after the advice, against doing nothing, one step per client; and with every effect half as strong:",
+        "",
+        "| policy | gain over doing nothing | effects halved | clientfit's advice minus it |",
+        "|---|---|---|---|",
+    ]
+    for key, name in POLICIES.items():
+        gain, minus = found["minus_nothing"][key], found["advice_minus"].get(key)
+        cells = [_percent(gain["stated"]), _percent(gain["halved"]), _percent(minus["stated"]) if minus else ""]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    confirmed, heavy, flips = found["confirmed"], found["heavy"], found["flips"]
+    lines += [
+        "",
+        f"Advised per firm: {advised}; the 20 % rule would fire {found['fired_per_world']:.0f}. Better off without, in money (truth; of "
+        f"all clients {_share(confirmed['any'])}) and among the tenth with the heaviest true burden: "
+        + "; ".join(
+            f"{key.replace('_', ' ')} {_share(confirmed[key])} and {_share(heavy[key])} of {confirmed[key]['n']}"
+            for key in ("part_respectfully", "refer_out", "reprice", "set_boundaries", "keep_and_grow", "fire_20")
+            if key in confirmed and confirmed[key].get("n")
+        )
+        + f". Advice that flips within a month: {_share(flips['all'])}, where nothing new was known {_share(flips['quiet'])}.",
+    ]
+    return [*lines, ""]
+
+
+def _percent(figure: dict[str, float | None]) -> str:
+    bounds = f" [{figure['low']:+.1%}, {figure['high']:+.1%}]" if figure["low"] is not None else ""
+    return f"{figure['value']:+.1%}{bounds}"
 
 
 def sizes(found: dict[str, Any]) -> list[str]:
@@ -309,7 +404,10 @@ def table() -> str:
     for name in ("wholesaler", "helpdesk"):
         lines += real(found) if (found := read(name)) else []
     lines += portfolio(found) if (found := read("simulated")) else []
+    lines += portfolio_misfits(found) if (found := read("simulated_misfit")) else []
     parts = (
+        ("misfit_truth", misfits, MISFITS),
+        ("advice", advice, ADVICE),
         ("known_truth", worlds, WORLDS),
         ("size_curve", sizes, SIZES),
         ("horizon_chain", horizons, HORIZONS),
