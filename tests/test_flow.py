@@ -33,8 +33,9 @@ def quiet() -> dict[str, str]:
 def hashes(folder: Path) -> dict[str, str]:
     from pipeline.tables import sha256_of
 
-    kept = [path for path in folder.rglob("*") if path.is_file() and path.suffix in {".parquet", ".json", ".txt", ".csv"}]
-    return {str(path.relative_to(folder)): sha256_of(path) for path in kept if not {"score", "register"} & set(path.parts)}
+    kept = [path for path in folder.rglob("*") if path.is_file() and path.suffix in {".parquet", ".json", ".jsonl", ".txt", ".csv"}]
+    is_dated = {path for path in kept if {"score", "register"} & set(path.parts) or path.match("decide/*/manifest.json")}
+    return {str(path.relative_to(folder)): sha256_of(path) for path in kept if path not in is_dated}
 
 
 @pytest.fixture(scope="session")
