@@ -334,5 +334,4 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "mend_overdue": ("E5", "Promises of ours that are overdue: {overdue:n}."),
     "mend_late": ("E1 E5", "Promises of ours kept late in the last year: {late:n}."),
     "mend_replies": ("B4 E1", "Our replies took {hours:.0f} hours on average in the last 90 days, {longer:.0f} more than to its peers."),
-    "people_unknown": ("B2 B3", "Its people are not on record: find out who decides."),
 }

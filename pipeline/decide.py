@@ -7,7 +7,7 @@
         notes, lacking              what to hear beside it; what parting would still need
         exit_check                  name, state (known, open, unknown) and what is said; empty unless judged a misfit
         choice, expected_value, margin_at_risk   of a win-back: how it fared against the others; minor units
-        evidence                    all that the rules saw (models/evidence.py); null = unknown
+        evidence                    what is known of the client, for the rules and for who reads (models/evidence.py); null = unknown
         brief                       of the conversation (pipeline/brief.py)
     economics.parquet      each client's account per window (pipeline/economics.py, SCHEMA); portfolio.json: the portfolio's
     whale.csv              rank, client_id, contribution_minor and cumulative_minor of the last 365 days, the most profitable first: whole
