@@ -25,13 +25,14 @@ from features.derived import DERIVED
 from features.engine import BATCH_CLIENTS, THREADS, Measured, Tables, batches, names_of
 from features.errors import UserError
 from features.measures import Floats, Measure, Peer
+from features.rates import exchanged
 from features.time import AsOfs, age_days
 
 Direction = Literal[-1, 0, 1]
 TABLES = frozenset(
     (
         *("clients", "contacts", "interactions", "agreements", "commitments", "invoices", "payments", "work", "surveys"),
-        *("reviews", "actions", "endings", "ties", "services", "industry_index", *DERIVED),
+        *("reviews", "actions", "endings", "ties", "services", "industry_index", "rates", *DERIVED),
     )
 )
 
@@ -59,8 +60,14 @@ class Business:
         return flag.fill_null(False)
 
     def money(self, rows: Any, column: str = "amount") -> Any:
-        """Row expression: an amount in minor units of the business's currency; other currencies count nothing (no rates yet)."""
-        return (rows["currency"].fill_null(self.currency) == self.currency).ifelse(rows[column], 0)
+        """Row expression: an amount in minor units of the business's currency; one that is unrated counts nothing."""
+        if "rate" in rows:
+            return exchanged(rows[column], rows["rate"]).fill_null(0)
+        return self.is_unrated(rows).ifelse(0, rows[column])
+
+    def is_unrated(self, rows: Any) -> Any:
+        """Row expression: whether the row's amounts are in another currency of which no rate is known (features/rates.py)."""
+        return rows["rate"].isnull() if "rate" in rows else rows["currency"].fill_null(self.currency) != self.currency
 
 
 class View:

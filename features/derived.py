@@ -1,6 +1,6 @@
 """Canonical tables -> tables joined from them, for what no single one tells: one row per set of versions that were true together.
 
-settlements          a payment with its client and due date
+settlements          a payment with its client, its due date and the rate of its invoice
 replies              an interaction that answers another: its direction and latency
 answered             a message that has been answered, for as long as an answer of it is known
 fulfilments          a promise that was kept: dated by the day it was done
@@ -20,7 +20,8 @@ from typing import Any
 import ibis
 
 from features.measures import thousandths
-from features.time import joint_clocks, local_day, minutes_between, spells_covered, within_life
+from features.rates import exchanged
+from features.time import joint_clocks, local_day, minutes_between, spells_covered, split_by_company, within_life
 
 DERIVED: Mapping[str, tuple[str, ...]] = {
     "settlements": ("payments", "invoices"),
@@ -39,23 +40,38 @@ def settlements(payments: Any, invoices: Any) -> Any:
     """payments ⋈ invoices. `day` is the payment's; due_on and issued (a local day) the invoice's.
 
     It cannot have been known to settle an invoice before that was issued, hence the invoice's `day` among the clocks: a prepayment counts
-    from the issue on.
+    from the issue on. `rate` is the invoice's, where invoices have one (features/rates.py); see `_in_our_currency`.
     """
+    of_invoice = ("invoice_id", "client_id", "due_on", "currency", *_rate_of(invoices))
     joined = payments.join(
-        invoices.select(
-            "invoice_id", "client_id", "due_on", "currency", issued_day="day", invoice_known="known", invoice_superseded="superseded"
-        ),
-        "invoice_id",
+        invoices.select(*of_invoice, issued_day="day", invoice_known="known", invoice_superseded="superseded"), "invoice_id"
     )
     known, superseded = joint_clocks(
         [joined.known, joined.invoice_known, joined.issued_day], [joined.superseded, joined.invoice_superseded]
     )
-    return joined.select(
-        *("payment_id", "invoice_id", "client_id", "amount", "currency", "due_on", "day"),
-        issued="issued_day",
-        known=known,
-        superseded=superseded,
-    ).order_by("client_id", "payment_id")
+    found = joined.select("payment_id", "amount", *of_invoice, "day", issued="issued_day", known=known, superseded=superseded)
+    if "rate" in found.columns:
+        is_foreign = (found.rate != 1).fill_null(False)  # at a rate of 1 nothing is rounded, and without one nothing is converted
+        found = found.filter(~is_foreign).union(_in_our_currency(found.filter(is_foreign)))
+    return found.order_by("client_id", "payment_id")
+
+
+def _rate_of(table: Any) -> tuple[str, ...]:
+    return tuple(name for name in table.columns if name == "rate")
+
+
+def _in_our_currency(foreign: Any) -> Any:
+    """Payments of invoices in other currencies: `amount` is what each settles in ours, hence `rate` 1.
+
+    Together, the payments seen of an invoice settle what their sum comes to at its rate, so that one paid in full has not a penny left to
+    be overdue; each by itself would be rounded by itself. So each has what the sum grows by in order of payment, and is split wherever
+    another payment of the invoice comes to be seen, or goes.
+    """
+    split = split_by_company(foreign, by="invoice_id")
+    in_order = ibis.cumulative_window(group_by=["invoice_id", "known"], order_by=["day", "payment_id"])
+    so_far = split.mutate(paid=split.amount.sum().over(in_order).cast("int64"))
+    settles = exchanged(so_far.paid, so_far.rate) - exchanged(so_far.paid - so_far.amount, so_far.rate)
+    return so_far.mutate(amount=settles, rate=ibis.literal(1.0)).select(*foreign.columns)
 
 
 def _answers(interactions: Any) -> Any:
@@ -199,6 +215,7 @@ def strategic_agreements(agreements: Any, services: Any) -> Any:
         "ends_on",
         "monthly_value",
         "currency",
+        *_rate_of(agreements),
         "day",
         weight_milli=thousandths(joined.strategic_weight),
         known=known,

@@ -8,8 +8,8 @@ contribution   revenue less cost to serve
 cost to serve  hours × what they cost, bookkeeping of disputes, and the financing of what is owed past its due date
 discount       given away against list prices; shown, not subtracted: revenue is net of it
 
-Cost of work is that of the time entries. An entry without one, or in another currency, is valued by its minutes at what a minute cost the
-whole portfolio, lest a client look cheap because nobody wrote its cost down.
+Cost of work is that of the time entries. An entry without one, or with one in a currency of which no rate is known, is valued by its
+minutes at what a minute cost the whole portfolio, lest a client look cheap because nobody wrote its cost down.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def totals(business: Business) -> list[Interval]:
 
     At an as_of they are what was known then. Two looks at tables as they were known on one day (`features.time.in_retrospect`), or in
     hindsight, differ by just what happened between them; with the tables' own clocks, late records would count when they came in.
-    Keep those whose `table` the source has; money in minor units, other currencies count nothing.
+    Keep those whose `table` the source has; money in minor units, currencies without a rate count nothing.
     """
 
     def owed_from(rows: Any) -> Any:
@@ -72,8 +72,7 @@ def totals(business: Business) -> list[Interval]:
 
 def uncosted_minutes(rows: Any, business: Business) -> Any:
     """Row expression on work: the minutes of an entry without a usable cost, else 0."""
-    is_costed = rows.cost.notnull() & (rows.currency.fill_null(business.currency) == business.currency)
-    return is_costed.ifelse(0, rows.duration_minutes)
+    return (rows.cost.notnull() & ~business.is_unrated(rows)).ifelse(0, rows.duration_minutes)
 
 
 def discount_of(rows: Any, business: Business) -> Any:

@@ -8,7 +8,8 @@ Cost to serve is here the cost of work alone, that of the time entries: where on
 last 365 days; where no entry has a cost, it is unknown, and economics.hourly_cost is not looked at. The accounts (pipeline/economics.py)
 look at it, and count disputes and financing too.
 
-Who was invoiced in another currency in a window has not brought nothing: what it brings is unknown, and others are compared without it.
+Who was invoiced in a currency of which no rate is known has not brought nothing: what it brings in that window is unknown, and others are
+compared without it.
 """
 
 import numpy as np
@@ -24,16 +25,16 @@ PRIOR_OWNER_MINUTES = 5 * 8 * 60  # a working week, shared out as before
 
 
 def measures(business: Business) -> list[Measure]:
-    """Minutes, cost, minutes without a cost, revenue, invoices in other currencies; everyone's, and those of the same account owner's.
+    """Minutes, cost, minutes without a cost, revenue, invoices without a rate; everyone's, and those of the same account owner's.
 
-    known_…: of the clients without any invoice in another currency, for those without one.
+    known_…: of the clients without any such invoice, for those without one.
     """
     return [
         *window("minutes", "work", lambda rows: rows.duration_minutes, 90, 365),
         *window("cost", "work", lambda rows: business.money(rows, "cost"), 180, 365, 545),
         *window("uncosted", "work", lambda rows: uncosted_minutes(rows, business), 180, 365, 545),
         *window("revenue", "invoices", business.money, 180, 365, 545),
-        *window("foreign", "invoices", lambda rows: rows.currency.fill_null(business.currency) != business.currency, 365, 545),
+        *window("foreign", "invoices", business.is_unrated, 365, 545),
         state("owner", "clients", lambda rows: rows.account_owner),
         *(Peer(f"all_{name}", of=f"{name}_365") for name in ("minutes", "cost", "uncosted")),
         *(Peer(f"known_{name}", of=f"{name}_365", by="foreign_365") for name in ("minutes", "cost", "uncosted", "revenue")),
@@ -52,7 +53,7 @@ def _cost(view: View, days: int) -> Floats:
 
 
 def _if_priced(view: View, days: int, values: Floats) -> Floats:
-    """NaN where the client was invoiced in another currency in these days."""
+    """NaN where the client was invoiced in these days in a currency without a rate."""
     return np.where(view[f"foreign_{days}"] == 0, values, np.nan)
 
 

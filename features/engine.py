@@ -202,6 +202,9 @@ class Rows:
             )
         return local_day(self._relation[column]) if column in PLANS else self._relation[column]
 
+    def __contains__(self, column: str) -> bool:
+        return column in self._relation.columns
+
     def __getattr__(self, column: str) -> Any:
         if column.startswith("_"):
             raise AttributeError(column)

@@ -353,3 +353,40 @@ def spells_covered(versions: Any, by: Sequence[str]) -> Any:
     numbered = numbered.mutate(spell=numbered.is_new.sum().over(cumulative))
     merged = numbered.group_by([*by, "spell"]).aggregate(begins=numbered.begins.min(), ends=numbered.ends.max())
     return merged.drop("spell")
+
+
+def newest_quote(rows: Any, quotes: Any, by: str, value: str, within_days: int) -> Any:
+    """What was quoted for a row when it came to be seen -> an Ibis table `by`, day, known, `value`: one row for each that rows have.
+
+    rows: Ibis table with `by`, day, known; quotes: with `by`, `value`, day and its clocks, and a key as its first column. That is the
+    newest quote of the row's day or of the within_days before it, in the version that was seen at the first as_of after the row's day and
+    recording; of several of one day the last by key. Rows without one are left out.
+
+    Every quote is laid on each day that it serves, so that the join is one of equals and its cost linear in rows and quotes.
+    """
+    import ibis
+
+    asked = rows.select(by, "day", "known").distinct()
+    clocks = {"quoted": "day", "quote_known": "known", "gone": quotes.superseded.fill_null(NEVER)}
+    serving = quotes.select(by, value, key=quotes[quotes.columns[0]], age=ibis.range(within_days + 1), **clocks).unnest("age")
+    serving = serving.mutate(day=(serving.quoted + serving.age).cast("int32"))
+    both = asked.join(serving, [by, "day"])
+    entered = ibis.greatest(both.day, both.known)
+    seen = both.filter((both.quote_known <= entered) & (both.gone > entered))
+    newest = seen[value].first(order_by=[seen.quoted.desc(), seen.key.desc()])
+    return seen.group_by([by, "day", "known"]).aggregate(**{value: newest})
+
+
+def split_by_company(versions: Any, by: str) -> Any:
+    """Row versions -> the same, each split where another of its group comes to be seen or goes: within each piece the group stands still.
+
+    versions: Ibis table with `by`, day, known, superseded. A piece is known from, and superseded at, its own ends (NEVER = open). What no
+    as_of sees is left out. The number of pieces grows with the square of a group's versions.
+    """
+    import ibis
+
+    seen = versions.mutate(begins=ibis.greatest(versions.day, versions.known), ends=versions.superseded.fill_null(NEVER))
+    cuts = seen.select(by, known="begins").union(seen.select(by, known="ends"), distinct=True)
+    pieces = cuts.mutate(superseded=cuts.known.lead().over(ibis.window(group_by=by, order_by="known")))
+    met = seen.drop("known", "superseded").join(pieces, by)
+    return met.filter((met.begins <= met.known) & (met.known < met.ends)).drop("begins", "ends")

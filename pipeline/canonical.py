@@ -130,10 +130,10 @@ def _write_sorted(connection: duckdb.DuckDBPyConnection, table: Table, folder: P
     columns = ", ".join(quoted(name) for name in schema.names)
     owner = "client_id" if "client_id" in table.names else table.columns[1].name
     ordered = f"select {columns} from shown order by {owner}, day, {table.key}, recorded_at, ordinal"  # noqa: S608  # our own column names
-    return _write_grouped(folder / f"{table.name}.parquet", schema, connection.sql(ordered).to_arrow_reader(ROW_GROUP))
+    return write_grouped(folder / f"{table.name}.parquet", schema, connection.sql(ordered).to_arrow_reader(ROW_GROUP))
 
 
-def _write_grouped(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
+def write_grouped(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
     """Writes batches into row groups of one size, so that equal rows give equal bytes however they were batched. Returns their number."""
     n_rows, waiting, n_waiting = 0, [schema.empty_table()], 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:

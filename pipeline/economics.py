@@ -6,12 +6,14 @@ profitable, cumulated), concentration, and the what-if without a client. Nothing
 The portfolio is that of the clients asked for: those with us. Only what an hour costs is reckoned over everyone's time entries, since it is
 the staff's, not the client's. What cannot be said is null, and `missing` names the table or knob that would cure it.
 
-Amounts in other currencies count nothing, and `missing` says how many and how much. We declared no table of rates: an invoice and its
-payment would be converted at rates of two days, and every settled invoice would seem open or overpaid. What a client with such an invoice
-brings in a window is unknown, not nought; the portfolio's figures are those of the other clients, and `missing` says how many are left out.
+Amounts in other currencies are converted at the rate of their day, a payment at that of its invoice (features/rates.py). Without a rate
+they count nothing, and `missing` says how many and how much. What a client with such an invoice brings in a window is unknown, not nought;
+the portfolio's figures are those of the other clients, and `missing` says how many are left out.
+
+Invoices or work of which no row is known by the day are as good as not there: nobody has kept those books.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -31,6 +33,7 @@ from features.errors import UserError
 from features.measures import Interval, every_row, state
 from features.ratios import share
 from features.time import age_days, in_retrospect, in_window, to_date
+from pipeline.rates import is_rated, unrated_by_currency
 from pipeline.snapshot import canonical_tables
 from pipeline.source import Source
 from pipeline.tables import read_parquet
@@ -39,10 +42,10 @@ YEAR = 365  # days
 WINDOWS = {"90": (90, 0), "365": (YEAR, 0), "365_before": (2 * YEAR, YEAR)}  # name -> days before the day at which it begins and ends
 TOPS = (1, 5, 10, 20)  # percent of the clients, the largest, whose weight is told
 TABLES = ("clients", "invoices", "payments", "work", "ties")
-MONEY = {"invoices": "amount", "work": "cost"}  # what is left out in another currency is told of these
+MONEY = {"invoices": "amount", "work": "cost"}  # what is left out for want of a rate is told of these
 UNBILLED = ("unbilled_minutes", "unbilled_cost")
 BY_WORK = ("work_cost", "cost_to_serve", "contribution", "margin")  # what cannot be known without the cost of work
-BY_INVOICES = ("revenue", "discount", "financing_cost", "contribution", "margin")  # what an invoice in another currency makes unknown
+BY_INVOICES = ("revenue", "discount", "financing_cost", "contribution", "margin")  # what an invoice without a rate makes unknown
 # table and column -> what cannot be known where no row has it, though a sum would be 0
 TELLING = {
     ("invoices", "due_on"): ("financing_cost", "overdue_balance"),
@@ -128,7 +131,9 @@ def economics(validated: Path, source: Source, clients: Sequence[str], day: int)
     paths = canonical_tables(validated)
     tables = {name: in_retrospect(read_parquet(paths[name]), day) for name in TABLES if name in paths}
     mine = pd.Index(pc.unique(pa.array(clients, pa.string())).sort().to_pylist(), dtype="str", name="client_id")
-    measures, missing = _measurable(tables, source.business)
+    empty = {name for name in MONEY if name in tables and not tables[name].num_rows}
+    tables = {name: rows for name, rows in tables.items() if name not in empty}
+    measures, missing = _measurable(tables, empty, source.business)
     looks = _looks(tables, day, measures)
     rates, hour = _rates(looks, source)
     unlogged = _unlogged(looks, day)
@@ -148,6 +153,7 @@ def economics(validated: Path, source: Source, clients: Sequence[str], day: int)
         "concentration": {name: _concentration(year[name]) for name in ("revenue", "contribution")},
     }
     missing |= _said_of(unlogged) | unrated | _left_out(tables, source.business, day) | _short(tables, day) | _no_shares(portfolio)
+    missing |= _no_reuse(hour | reuse)
     missing |= _said_abroad(abroad, len(mine))
     if ties is None:
         missing |= dict.fromkeys(("referred", "referral_contribution", "neighbours"), "needs the table ties, or clients with referred_by")
@@ -212,10 +218,7 @@ def _payback(lost: float, reuse: float, reuse_after_days: int) -> tuple[str, int
 
 
 def _measures(business: Business) -> list[Interval]:
-    """The totals, what was settled, invoices in other currencies (amounts summed as they are: 0 = settled) and what is not billed yet."""
-
-    def is_foreign(rows: Any) -> Any:
-        return rows.currency.fill_null(business.currency) != business.currency
+    """The totals, what was settled, invoices without a rate (amounts summed as they are: 0 = settled) and what is not billed yet."""
 
     def unbilled(rows: Any) -> Any:
         return (rows.is_billable & rows.invoice_id.isnull()).fill_null(False)
@@ -223,19 +226,19 @@ def _measures(business: Business) -> list[Interval]:
     return [
         *totals(business),
         state("settled", "settlements", business.money),
-        state("foreign", "invoices", lambda rows: is_foreign(rows)),
-        state("foreign_amount", "invoices", lambda rows: is_foreign(rows).ifelse(rows.amount, 0)),
-        state("foreign_settled", "settlements", lambda rows: is_foreign(rows).ifelse(rows.amount, 0)),
+        state("foreign", "invoices", business.is_unrated),
+        state("foreign_amount", "invoices", lambda rows: business.is_unrated(rows).ifelse(rows.amount, 0)),
+        state("foreign_settled", "settlements", lambda rows: business.is_unrated(rows).ifelse(rows.amount, 0)),
         state("unbilled_minutes", "work", lambda rows: unbilled(rows).ifelse(rows.duration_minutes, 0)),
         state("unbilled_cost", "work", lambda rows: unbilled(rows).ifelse(business.money(rows, "cost"), 0)),
         state("unbilled_uncosted", "work", lambda rows: unbilled(rows).ifelse(uncosted_minutes(rows, business), 0)),
     ]
 
 
-def _measurable(tables: Mapping[str, pa.Table], business: Business) -> tuple[list[Interval], dict[str, str]]:
-    """The measures that these tables can give, and columns that they cannot -> why, and what would cure it."""
+def _measurable(tables: Mapping[str, pa.Table], empty: Collection[str], business: Business) -> tuple[list[Interval], dict[str, str]]:
+    """The measures that these tables can give, and columns that they cannot -> why, and what would cure it. empty: tables without a row."""
     missing = {
-        name: f"needs the table{'s' if len(needed) > 1 else ''} {' and '.join(needed)}{_uncounted(name)}"
+        name: f"needs the table{'s' if len(needed) > 1 else ''} {' and '.join(needed)}{_without_rows(needed, empty)}{_uncounted(name)}"
         for needed, names in NEEDS.items()
         for name in names
         if not set(needed) <= set(tables)
@@ -251,6 +254,11 @@ def _measurable(tables: Mapping[str, pa.Table], business: Business) -> tuple[lis
             silent |= {total for name in names for total in TOTALS_OF.get(name, ())}
     given = [m for m in _measures(business) if set(DERIVED.get(m.table, (m.table,))) <= set(tables) and m.name not in silent]
     return given, missing
+
+
+def _without_rows(needed: Sequence[str], empty: Collection[str]) -> str:
+    found = [name for name in needed if name in empty]
+    return f" (no row of {' and '.join(found)} is known by the day)" if found else ""
 
 
 def _uncounted(name: str) -> str:
@@ -278,7 +286,7 @@ def _rates(looks: Mapping[int, pd.DataFrame], source: Source) -> tuple[Rates, di
 
 
 def _is_foreign(looks: Mapping[int, pd.DataFrame], mine: pd.Index, day: int, window: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Per client of mine, whether it was invoiced in another currency in a window."""
+    """Per client of mine, whether it was invoiced in a currency without a rate in a window."""
     before, after = (looks[day - days].reindex(mine, fill_value=0) for days in window)
     if "foreign" not in after:
         return np.zeros(len(mine), bool)
@@ -317,13 +325,17 @@ def _account(
 
 
 def _reuse(year: pd.DataFrame, source: Source) -> dict[str, Any]:
-    """What a freed hour earns elsewhere: the contribution of the portfolio's average hour × the share that finds work; never below 0."""
+    """What a freed hour earns elsewhere: the contribution of the portfolio's average hour × the share that finds work; never below 0.
+
+    Unknown where only one client has hours: there is no elsewhere then.
+    """
     knobs = source.settings.economics
-    known = year[year["contribution"].notna()]
-    typical = _share(known["contribution"].sum(), known["hours"].sum())
+    priced = year[year["contribution"].notna()]
+    typical = _share(priced["contribution"].sum(), priced["hours"].sum())
+    is_told = (priced["hours"] > 0).sum() > 1
     return {
         "contribution": _number(typical),
-        "reuse_value": _number(max(typical, 0.0) * knobs.reuse_share if not np.isnan(typical) else np.nan),
+        "reuse_value": _number(max(typical, 0.0) * knobs.reuse_share if is_told else np.nan),
         "reuse_share": knobs.reuse_share,
         "reuse_after_days": knobs.reuse_after_days,
     }
@@ -466,20 +478,20 @@ def _said_abroad(n_abroad: Mapping[str, int], n_clients: int) -> dict[str, str]:
 
 
 def _left_out(tables: Mapping[str, pa.Table], business: Business, day: int) -> dict[str, str]:
-    """Rows of the last 365 days that count nothing: amounts in other currencies, and time entries with neither minutes nor a cost."""
+    """Rows of the last 365 days that count nothing: amounts without a rate, and time entries with neither minutes nor a cost."""
     found: dict[str, str] = {}
     for name, column in MONEY.items():
         if name not in tables:
             continue
         rows = tables[name].filter(pa.array(in_window(tables[name]["day"].to_numpy(), day, YEAR)))
-        foreign = rows.filter(pc.not_equal(rows["currency"], business.currency)).select(["currency", column]).to_pandas()
-        by_currency = foreign.groupby("currency")[column].agg(["size", "sum"])
-        if len(by_currency):
-            each = ", ".join(f"{n:,} rows of {total / MINOR_UNITS:,.2f} {currency}" for currency, n, total in by_currency.itertuples())
-            cure = "their minutes are valued instead" if name == "work" else f"convert them to {business.currency} in {name}.sql"
-            found[f"{name}.{column} in other currencies"] = f"{each} in the last {YEAR} days count nothing: {cure}"
+        unrated = unrated_by_currency(rows, business, column)
+        if unrated:
+            each = ", ".join(f"{told.n_rows:,} rows of {told.total / MINOR_UNITS:,.2f} {currency}" for currency, told in unrated.items())
+            cures = "; ".join(told.cure for told in unrated.values())
+            meanwhile = "; until then their minutes are valued" if name == "work" else ""
+            found[f"{name}.{column} in other currencies"] = f"{each} in the last {YEAR} days count nothing: {cures}{meanwhile}"
         if name == "work":
-            is_costed = pc.and_(pc.is_valid(rows["cost"]), pc.equal(pc.fill_null(rows["currency"], business.currency), business.currency))
+            is_costed = pc.and_(pc.is_valid(rows["cost"]), is_rated(rows, business))
             n_blank = pc.sum(pc.and_(pc.is_null(rows["duration_minutes"]), pc.invert(is_costed))).as_py()
             if n_blank:
                 found["work.duration_minutes"] = f"{n_blank:,} time entries of the last {YEAR} days have neither minutes nor a cost"
@@ -504,6 +516,16 @@ def _no_shares(portfolio: Mapping[str, Any]) -> dict[str, str]:
         for name in ("revenue", "contribution")
         if (total := totals_of_year[name]) is not None and total <= 0
     }
+
+
+def _no_reuse(hour: Mapping[str, Any]) -> dict[str, str]:
+    """Where an average hour brings something, but only to one client; and where it brings nothing to sell elsewhere."""
+    brings = hour["contribution"]
+    if brings is None or (brings > 0 and hour["reuse_value"] is not None):
+        return {}
+    alone = f"one client alone has hours in the last {YEAR} days: nothing tells what they would earn elsewhere"
+    loss = f"an average hour of the last {YEAR} days brings {brings / MINOR_UNITS:,.2f}: elsewhere it is taken to earn nothing"
+    return {"hour.reuse_value": alone if hour["reuse_value"] is None else loss}
 
 
 # ---- small parts ------------------------------------------------------------------------------------------------------------------

@@ -104,6 +104,8 @@ def _of_column(column: Column, latest: dict[Kind, int]) -> Iterator[Any]:
         yield gxe.ExpectColumnValuesToNotBeNull(column=name, meta={"reason": f"blank_{name}"})
     if column.allowed:
         yield gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(column.allowed), meta={"reason": f"unknown_{name}"})
+    if column.pattern:
+        yield gxe.ExpectColumnValuesToMatchRegex(column=name, regex=f"^{column.pattern}$", meta={"reason": f"unknown_{name}"})
     if column.at_least is not None or column.at_most is not None:
         yield _between(name, column.at_least, column.at_most, f"out_of_range_{name}")
     if column.kind in TIMES:

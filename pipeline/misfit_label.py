@@ -61,6 +61,7 @@ from models.misfit import (
     UNPRICED,
 )
 from models.splits import held_out
+from pipeline.rates import is_rated, with_rate
 from pipeline.source import Source
 from pipeline.tables import read_parquet
 
@@ -417,12 +418,11 @@ class Books:
         if empty:
             return f"there is not one row of {' or of '.join(empty)}"
         business = self.source.business
-        amounts = read_parquet(self.tables["invoices"], ["currency"])["currency"]
-        if not pc.any(pc.equal(pc.fill_null(amounts, business.currency), business.currency)).as_py():
-            return f"no invoice is in {business.currency}, the source's currency"
-        work = read_parquet(self.tables["work"], ["cost", "currency"])
-        is_own = pc.equal(pc.fill_null(work["currency"], business.currency), business.currency)
-        has_cost = pc.any(pc.and_(is_own, pc.fill_null(pc.greater(work["cost"], 0), False))).as_py()
+        invoices, work = self.tables["invoices"], self.tables["work"]
+        if not pc.any(is_rated(read_parquet(invoices, with_rate(invoices, "currency")), business)).as_py():
+            return f"no invoice is in {business.currency}, the source's currency, and of no other is a rate known"
+        costs = read_parquet(work, with_rate(work, "cost", "currency"))
+        has_cost = pc.any(pc.and_(is_rated(costs, business), pc.fill_null(pc.greater(costs["cost"], 0), False))).as_py()
         if not has_cost and self.source.settings.economics.hourly_cost is None:
             return "no time entry has a cost, and economics.hourly_cost is not set"
         return ""
@@ -460,9 +460,9 @@ class Books:
 
 
 def _money(business: Business, given: set[str]) -> list[Interval]:
-    """The running totals that the tables allow, and the number of invoices in currencies of which there are no rates."""
-    foreign = state("foreign", "invoices", lambda rows: rows["currency"].fill_null(business.currency) != business.currency)
-    return [one for one in (*totals(business), foreign) if isinstance(one, Interval) and one.table in given]
+    """The running totals that the tables allow, and the number of invoices of which no rate is known."""
+    foreign = state("foreign", "invoices", business.is_unrated)
+    return [one for one in (*totals(business), foreign) if one.table in given]
 
 
 def _floor(source: Source) -> float:

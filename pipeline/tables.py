@@ -3,6 +3,7 @@
 Every table has a key (its first column), the client it belongs to, and two clocks (features/time.py). Beside its own columns a canonical
 file carries `recorded_at`, `day` (local day of the event), `known` (local day of recording) and `superseded` (local day on which the
 row's next version was recorded; null = never), written once by validate and clustered by client, so that no signal converts time.
+Where the source has `rates`, tables with a currency carry `rate` too (pipeline/rates.py).
 """
 
 import hashlib
@@ -29,7 +30,7 @@ class Kind(StrEnum):
     TEXT = "text"  # ids are text too: 00123 is not 123
     INSTANT = "instant"  # UTC instant in microseconds
     DATE = "date"  # local date of the business
-    MONEY = "money"  # integer minor units (cents, agorot) of `currency`
+    MONEY = "money"  # integer minor units of `currency`: hundredths (cents, agorot), of yen and dinars too
     INTEGER = "integer"
     NUMBER = "number"
     FLAG = "flag"
@@ -70,6 +71,7 @@ class Column:
     is_mutable: bool = False
     is_announced: bool = False
     allowed: tuple[str, ...] = ()
+    pattern: str = ""  # what the whole text must look like
     at_least: float | None = None
     at_most: float | None = None
 
@@ -333,6 +335,17 @@ _TABLES = (
             Column("industry", is_required=True),
             _event("month_on"),
             Column("value", Kind.NUMBER, is_required=True, at_least=0),
+        ),
+    ),
+    Table(
+        "rates",
+        "currency and day; a public rate is known from its day, so without recorded_at it is; the same rate_id again corrects it",
+        (
+            _key("rate_id"),
+            Column("currency", is_required=True, pattern="[A-Z]{3}"),
+            _event("quoted_on"),
+            # units of the business's currency for one of `currency`; the ends are a thousand times beyond any that there has been of late
+            Column("rate", Kind.NUMBER, is_required=True, at_least=1e-9, at_most=1e9),
         ),
     ),
 )

@@ -1,7 +1,7 @@
 """Candidate rows -> canonical tables with row versions, a quarantine to read, and the account of every raw row.
 
 data/<source>/validate/
-  <table>.parquet         canonical (pipeline/tables.py), clustered by client, day and key
+  <table>.parquet         canonical (pipeline/tables.py), clustered by client, day and key; with rates of exchange if the source has any
   quarantine/<table>.csv  reason, column, found, file, line, then the raw row as it stood (UTF-8 with a mark, so that Excel reads Hebrew)
   account.json            per raw table where its rows went; per canonical table what became of its rows
   tables.json             per canonical table: rows, first and last day
@@ -19,11 +19,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.table import Table as Grid
 
+from features.contract import Business
 from features.errors import UserError
 from pipeline.account import Account, place
 from pipeline.canonical import facts_of, write_canonical, write_derived_clients
 from pipeline.database import database, offer, rows_of
 from pipeline.quarantine import write_quarantine
+from pipeline.rates import enter_rates, unrated_by_currency, with_rate
 from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
 from pipeline.tables import TABLES, Table, folder_written_whole, read_json, write_json
@@ -63,8 +65,10 @@ def validate(source: Source, ingested: Path, out: Path) -> dict[str, Any]:
         if "clients" not in names:
             with database(folder) as connection:
                 account.tables["clients"] = {"canonical_rows": write_derived_clients(connection, folder)}
+        if "rates" in names:
+            enter_rates(source, folder)
         write_quarantine(ingested, folder / "quarantine", facts, account.bad)
-        content = account.content() | {"notes": uncounted(folder, source.business.currency)}
+        content = account.content() | {"notes": uncounted(folder, source.business)}
         write_json(folder / "account.json", content)
         write_json(folder / "tables.json", {name: facts_of(folder / f"{name}.parquet", folder) for name in sorted({*names, "clients"})})
     _print(content, out)
@@ -73,14 +77,14 @@ def validate(source: Source, ingested: Path, out: Path) -> dict[str, Any]:
     return content
 
 
-def uncounted(folder: Path, currency: str) -> list[str]:
+def uncounted(folder: Path, business: Business) -> list[str]:
     """Rows that are right in themselves but that no amount will count: said, since money would else be missing without a word."""
     notes: list[str] = []
     invoices, payments = folder / "invoices.parquet", folder / "payments.parquet"
-    known = pq.read_table(invoices, columns=["invoice_id", "currency"]) if invoices.exists() else None
+    known = pq.read_table(invoices, columns=with_rate(invoices, "invoice_id", "currency", "day")) if invoices.exists() else None
     if known is not None:
-        foreign = pc.sum(pc.not_equal(pc.fill_null(known["currency"], currency), currency)).as_py()
-        notes += [f"{foreign:,} invoices in another currency than {currency} count nothing: there are no rates yet"] if foreign else []
+        unrated = unrated_by_currency(known, business)
+        notes += [f"{told.n_rows:,} invoices in {name} count nothing: {told.cure}" for name, told in unrated.items()]
     if payments.exists():
         paid = pq.read_table(payments, columns=["invoice_id"])["invoice_id"]
         lost = (

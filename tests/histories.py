@@ -2,8 +2,8 @@
 
 Columns of a drawing, all optional: client (default a); id = the row's key (default: its number from 0); ago = how many days before as_of it
 happened; known, superseded = the same for when it was recorded and when a newer version was; <date>_ago for date columns (due_ago,
-disputed_ago; negative = still ahead); at = hh:mm local; money in whole units; flags yes or no. Everything else is the canonical column
-itself; `-` = null.
+disputed_ago; negative = still ahead); at = hh:mm local; money in whole units; flags yes or no; rate = the row's rate of exchange, as
+validate writes it where a source has rates. Everything else is the canonical column itself; `-` = null.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from drawn import drawn
 
 from features.contract import Business, Features, Signal, features
 from features.time import to_date, to_day
+from pipeline.rates import RATE
 from pipeline.tables import TABLES, Kind, arrow_schema
 
 AS_OF = to_day(pd.Timestamp("2024-07-01").date())  # a Monday
@@ -49,9 +50,11 @@ def history(table: str, drawing: str, as_of: int = AS_OF) -> pa.Table:
 
 
 def table_of(table: str, rows: list[dict[str, Any]]) -> pa.Table:
-    """Rows with any of the canonical columns -> a canonical table."""
-    names = arrow_schema(TABLES[table]).names
-    return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows], schema=arrow_schema(TABLES[table]))
+    """Rows with any of the canonical columns -> a canonical table; with rates of exchange if a row has one."""
+    schema = arrow_schema(TABLES[table])
+    if table != "rates" and any("rate" in row for row in rows):
+        schema = schema.append(RATE)
+    return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
 
 
 def _cells(table: str, cells: dict[str, str | None], as_of: int) -> dict[str, Any]:
@@ -71,7 +74,7 @@ def _cells(table: str, cells: dict[str, str | None], as_of: int) -> dict[str, An
         elif cell is None:
             row[name] = None
         else:
-            row[name] = READ.get(TABLES[table][name].kind, str)(cell)
+            row[name] = float(cell) if name == "rate" else READ.get(TABLES[table][name].kind, str)(cell)
     if "day" in row:
         row.setdefault("known", row["day"])
     return row

@@ -219,6 +219,8 @@ def test_where_all_lose_money_the_curve_only_falls_and_shares_mean_nothing(tmp_p
     assert found.clients["contribution_share"].isna().all()
     assert found.portfolio["hour"]["reuse_value"] == 0  # an hour sold at a loss is not sold
     assert "-150.00" in found.missing["contribution_share"]
+    assert found.missing["hour.reuse_value"] == "an average hour of the last 365 days brings -75.00: elsewhere it is taken to earn nothing"
+    assert "hour.reuse_value" not in portfolio_of(tmp_path, {"a": 100, "b": 50}).missing
     assert without(found, "a")["pays_back"] == "at once"
 
 
@@ -235,6 +237,17 @@ def test_one_client_is_all_of_it(tmp_path: Path):
     assert found.portfolio["concentration"]["revenue"]["largest"]["share"] == 1
     assert found.portfolio["concentration"]["revenue"]["herfindahl"] == 1
     assert (found.portfolio["whale"]["peak_of_total"], without(found, "a")["contribution_share"]) == (1, 1)
+
+
+@pytest.mark.parametrize("brings", [100, -100])
+def test_the_hours_of_an_only_client_have_no_elsewhere(tmp_path: Path, brings: int):
+    found = portfolio_of(tmp_path, {"a": brings})
+    assert (found.portfolio["hour"]["contribution"], found.portfolio["hour"]["reuse_value"]) == (brings * 100, None)
+    assert "one client alone has hours" in found.missing["hour.reuse_value"]
+    lost = without(found, "a")
+    assert (lost["contribution"], lost["reuse"]) == (brings * 100, None)
+    assert (lost["pays_back"], lost["pays_back_days"]) == (("unknown", None) if brings > 0 else ("at once", 0))
+    json.dumps(lost, allow_nan=False)
 
 
 # ---- without ----------------------------------------------------------------------------------------------------------------------
@@ -310,6 +323,19 @@ def test_without_invoices_there_are_hours_and_costs(tmp_path: Path):
     assert found.missing["revenue"] == "needs the table invoices"
 
 
+def test_an_empty_table_of_invoices_is_no_revenue_of_nought(tmp_path: Path):
+    early = history("invoices", "client ago amount\n a 0 100")  # nothing before the day
+    for invoices in (table_of("invoices", []), early):
+        found = made(tmp_path, "ab", invoices=invoices, payments=PAYMENTS, work=WORK)
+        unknown = ["revenue", "discount", "contribution", "margin", "revenue_share"]
+        assert found.clients[unknown].isna().all(axis=None)
+        assert found.missing["revenue"] == "needs the table invoices (no row of invoices is known by the day)"
+        assert np.isnan(standing(found, "a")["open_balance"])
+        assert (found.portfolio["totals"]["365"]["revenue"], found.portfolio["whale"]) == (None, None)
+        assert of(found, "b")["work_cost"] == 70_000
+        assert without(found, "b")["pays_back"] == "unknown"
+
+
 def test_with_contacts_alone_all_is_unknown(tmp_path: Path):
     found = made(tmp_path, "ab", interactions="client ago\n a 5")
     assert found.clients.drop(columns=["client_id", "window"]).isna().all(axis=None)
@@ -339,7 +365,9 @@ def test_amounts_in_other_currencies_count_nothing_and_are_told(tmp_path: Path):
     assert of(found, "b")["work_cost"] == 2_000  # by its minutes
     told = found.missing["invoices.amount in other currencies"]
     assert "1 rows of 7.00 CHF, 2 rows of 1,520.50 USD in the last 365 days count nothing" in told
+    assert f"bring rates of USD for {to_date(AS_OF - 7)} to {to_date(AS_OF - 6)} (table rates" in told
     assert "1 rows of 99.00 USD" in found.missing["work.cost in other currencies"]
+    assert found.missing["work.cost in other currencies"].endswith("until then their minutes are valued")
     assert found.missing["work.duration_minutes"].startswith("1 time entries")
 
 
@@ -382,6 +410,61 @@ def test_where_all_are_billed_in_another_currency_nothing_is_ranked(tmp_path: Pa
     found = made(tmp_path, "a", invoices="client ago amount currency\n a 20 90 USD", work=work)
     assert (found.portfolio["whale"], found.portfolio["concentration"]["revenue"], len(found.whale)) == (None, None, 0)
     assert (found.portfolio["totals"]["365"]["revenue"], found.portfolio["hour"]["reuse_value"]) == (None, None)
+
+
+MIXED = """
+    id  client  ago  amount  list_amount  due_ago  currency  rate
+    1   a       300  100     125          270      USD       3.7
+    2   a       50   333.33  400          20       USD       3.605
+    3   a       40   1000    1000         10       EUR       1
+    4   b       30   15000   15000        0        JPY       0.025
+    5   b       20   100     -            -10      -         1
+    6   c       20   90      90           -10      CHF       -
+"""
+MIXED_PAYMENTS = """
+    invoice_id  ago  amount
+    1           250  33.33
+    1           240  66.67
+    2           10   111.11
+    2           9    111.11
+    4           25   15000
+"""
+MIXED_WORK = """
+    client  ago  duration_minutes  cost  currency  rate
+    a       40   60                50    USD       3.7
+    a       39   60                100   EUR       1
+    b       40   60                10    GBP       -
+    c       40   60                100   EUR       1
+"""
+
+
+def test_amounts_at_a_rate_are_told_in_our_currency(tmp_path: Path):
+    found = made(tmp_path, invoices=MIXED, payments=MIXED_PAYMENTS, work=MIXED_WORK)
+    a_minute = (5_000 * 3.7 + 10_000 + 10_000) / 180  # the pounds have no rate, their minutes do
+    account = of(found, "a")
+    assert account["revenue"] == 37_000 + 120_165 + 100_000  # 333.33 at 3.605 is 1201.65465
+    assert account["discount"] == (46_250 - 37_000) + (144_200 - 120_165)
+    assert (account["work_cost"], of(found, "b")["work_cost"]) == (28_500, round(60 * a_minute))
+    # invoice 1 was paid in part 20 days late, 12,332 of 37,000, and the rest 10 days later; of 2 a third was paid yesterday week each
+    overdue = 37_000 * 20 + (37_000 - 12_332) * 10 + 120_165 * 10 + (120_165 - 40_055) * 1 + (120_165 - 80_110) * 9 + 100_000 * 10
+    assert account["financing_cost"] == round(overdue * 0.0002)
+    assert of(found, "b")["revenue"] == 37_500 + 10_000
+    assert np.isnan(of(found, "c")["revenue"])
+    assert (standing(found, "a")["open_balance"], standing(found, "b")["open_balance"]) == (120_165 - 80_110 + 100_000, 10_000)
+    assert standing(found, "b")["overdue_balance"] == 0
+    assert np.isnan(standing(found, "c")["open_balance"])
+    assert found.portfolio["totals"]["365"]["revenue"] == account["revenue"] + 47_500
+    told = found.missing["invoices.amount in other currencies"]
+    assert told.startswith("1 rows of 90.00 CHF in the last 365 days count nothing: bring rates of CHF")
+    assert "1 rows of 10.00 GBP" in found.missing["work.cost in other currencies"]
+    assert found.missing["clients invoiced in other currencies"].startswith("1 in the window 90, 1 in the window 365, of 3")
+
+
+def test_with_rates_for_all_nothing_is_missing_for_want_of_them(tmp_path: Path):
+    invoices, work = MIXED.replace("CHF       -", "CHF       4"), MIXED_WORK.replace("GBP       -", "GBP       5")
+    found = made(tmp_path, invoices=invoices, payments=MIXED_PAYMENTS, work=work)
+    assert [name for name in found.missing if "currenc" in name] == []
+    assert (of(found, "c")["revenue"], of(found, "b")["work_cost"]) == (36_000, 5_000)
 
 
 @pytest.mark.parametrize(("work", "hourly_cost"), [("", None), ("", 70.0), ("\n a 500 60 50", None), ("\n a 500 60 50", 70.0)])

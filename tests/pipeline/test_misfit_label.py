@@ -275,6 +275,54 @@ def test_an_invoice_in_a_currency_without_rate_makes_money_unknown(tmp_path):
     assert rules(found, "same_rule", "2024-05-01")["a"] is None
 
 
+def rated(folder: Path, table: str, of: dict[str | None, float | None]) -> None:
+    """The table's currencies exchanged for others, with a rate each, as validate writes them; our own is at 1."""
+    path = canonical_tables(folder)[table]
+    rows = [row | {"rate": of.get(row["currency"], 1.0)} for row in pq.read_table(path).to_pylist()]
+    write_parquet(path, table_of(table, rows))
+
+
+def test_with_a_rate_the_same_invoice_tells_what_the_client_brings(tmp_path):
+    also = {"invoices": [f"a {on} {on} - 10000 USD" for on in MONTHS] + ["e 2024-04-20 2024-04-20 - 1 CHF"]}
+    for rate, outcome in ((3.6, "misfit"), (3.9, "no_misfit")):  # its 8 hours a month cost 48,000; 10,000 of ours come beside
+        books(tmp_path, also=also)
+        rated(tmp_path, "invoices", {"USD": rate, "CHF": None})
+        found = by_books(tmp_path)
+        assert outcomes(found)["a"] == outcome, rate
+        assert outcomes(found)["e"] == "unpriced"
+        assert rules(found, "same_rule", "2024-05-01") == {
+            "a": int(outcome == "misfit"),
+            "b": 0,
+            "c": None,
+            "d": 0,
+            "e": None,
+        }
+
+
+def test_books_wholly_in_another_currency_are_a_basis_once_they_have_rates(tmp_path):
+    """The same labels, rules and facts as in our own: amounts in the other are half, at a rate of 2."""
+    books(tmp_path)
+    ours = by_books(tmp_path)
+    halved = {name: (money and money // 2, hours) for name, (money, hours) in PORTFOLIO.items()}
+    books(tmp_path, halved, currency="USD")
+    assert labelled(tmp_path, business(), *LOOKS).facts.basis == "policy"
+    rated(tmp_path, "invoices", {"USD": 2.0})
+    theirs = by_books(tmp_path)
+    assert theirs.label.equals(ours.label)
+    assert theirs.rules.equals(ours.rules)
+    assert theirs.facts == ours.facts
+
+
+def test_a_cost_at_a_rate_is_a_cost(tmp_path):
+    books(tmp_path)
+    path = canonical_tables(tmp_path)["work"]
+    write_parquet(path, table_of("work", [row | {"currency": "USD"} for row in pq.read_table(path).to_pylist()]))
+    assert "no time entry has a cost" in labelled(tmp_path, business(), *LOOKS).facts.why
+    for rate, outcome in ((0.1, "no_misfit"), (0.3, "misfit")):  # 48,000 a month in theirs, against 10,000 in ours
+        rated(tmp_path, "work", {"USD": rate})
+        assert outcomes(by_books(tmp_path))["a"] == outcome
+
+
 def test_who_is_invoiced_more_rarely_than_the_horizon_is_not_judged(tmp_path):
     rare = {
         "a": [f"a {year}-01-10 {year}-01-10 - 900000 EUR" for year in (2023, 2024)],  # a year in advance
@@ -405,7 +453,7 @@ def test_with_neither_there_is_no_label(tmp_path):
     ("changes", "why"),
     [
         ({"cost": False}, "no time entry has a cost, and economics.hourly_cost is not set"),
-        ({"currency": "USD"}, "no invoice is in EUR, the source's currency"),
+        ({"currency": "USD"}, "no invoice is in EUR, the source's currency, and of no other is a rate known"),
     ],
 )
 def test_books_that_tell_no_contribution_are_no_basis(tmp_path, changes, why):
@@ -463,10 +511,11 @@ def test_rows_come_in_the_snapshots_order_in_small_batches_too(tmp_path, monkeyp
     assert again.facts == found.facts
 
 
+@pytest.mark.parametrize("rates", [{}, {"USD": 3.605, None: 0.37}])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_look_back_is_what_had_happened_by_then_as_known_now(seed):
-    """Against tables filtered by hand to what was known: late, amended and prepaid rows, credits, disputes."""
-    tables = drawn_books(Random(seed))  # noqa: S311  # no secret
+def test_a_look_back_is_what_had_happened_by_then_as_known_now(seed, rates):
+    """Against tables filtered by hand to what was known: late, amended and prepaid rows, credits, disputes; with and without rates."""
+    tables = drawn_books(Random(seed), rates)  # noqa: S311  # no secret
     measures, backs = totals(OFFICE), (0, 31, 90)
     rows = pa.table({"client_id": list("abc") * len(AS_OFS)})
     until = np.repeat(AS_OFS, 3)
@@ -483,11 +532,16 @@ def test_a_look_back_is_what_had_happened_by_then_as_known_now(seed):
                     assert set(looked[back][f"all {name}"][until == as_of]) == {here.sum()}
 
 
-def drawn_books(choose: Random) -> dict[str, pa.Table]:
-    """Random invoices, payments and work; nothing is due before it is issued."""
+def drawn_books(choose: Random, rates: dict[str | None, float]) -> dict[str, pa.Table]:
+    """Random invoices, payments and work; nothing is due before it is issued. rates: by currency."""
     histories = random_histories(choose.randint, 60)
     for row in histories["invoices"]:
         row["due_on"] = row["due_on"] and max(row["due_on"], to_date(row["day"]))
+    for row in (*histories["invoices"], *histories["work"]) if rates else ():
+        row["rate"] = rates.get(row["currency"], 1.0)
+    for row in histories["payments"] if rates else ():
+        row["invoice_id"] = f"{int(row['invoice_id']) % 7}"  # several of one invoice
+        row["amount"] += 1
     return {name: canonical_of(name, histories[name]) for name in ("invoices", "payments", "work")}
 
 

@@ -307,7 +307,8 @@ def test_money_that_nothing_will_count_is_said(tmp_path):
     found = raw_run(tmp_path, raw, files=files)
     assert found.code == 0, found.err
     assert found.account["notes"] == [
-        "1 invoices in another currency than ILS count nothing: there are no rates yet",
+        "1 invoices in USD count nothing: bring rates of USD for 2024-01-01 to 2024-01-01 (table rates; one serves 31 days, and what was"
+        " entered once it was known)",
         "1 payments of invoices that are not there (or were quarantined) count nothing",
     ]
-    assert "note: 1 invoices in another currency" in found.out
+    assert "note: 1 invoices in USD" in found.out
