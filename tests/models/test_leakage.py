@@ -3,6 +3,7 @@ catches it; the honest twin of each passes. Then the guards' own edges. Days are
 """
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ from models.leakage import (
     screen,
     shift,
 )
+from models.misfit import SAME_RULE
 from models.splits import plan_splits
 
 CALENDAR = Calendar(gap_days=14, horizon_days=60, lateness_days=7)  # judged after 81 days: three months
@@ -299,6 +301,76 @@ def test_l2_a_column_somebody_vouches_for_passes_and_a_name_unknown_does_not():
         check_suspects(suspects, ["plantde"], ["planted", "other"])
 
 
+# ---- L2 of a target whose label lasts ---------------------------------------------------------------------------------------------
+
+
+def with_rule(rows):
+    """The honest rows with the label's own rule on the last window: what the label said three months before."""
+    rule = pd.Series(rows.label).groupby(rows.client).shift(3).to_numpy()
+    return Snapshots(rows.features, rows.label, rows.client, rows.as_of, rules={SAME_RULE: rule})
+
+
+def ledger(noise=0.2, n_clients=150, n_months=30, seed=0):
+    """What each client brings a month: steady, with a little noise. A misfit is who brings less than nine tenths of all do in the quarter
+    after the next month. Columns: the mean of the last year and of the last quarter, both honest; ahead, the quarter that is asked for."""
+    random = np.random.default_rng(seed)
+    brings = random.normal(size=(n_clients, 1)) + noise * random.normal(size=(n_clients, n_months))
+    until = np.concatenate([np.zeros((n_clients, 1)), brings.cumsum(axis=1)], axis=1)
+    as_ofs = np.arange(12, n_months - 4)
+
+    def mean(first, last):
+        return ((until[:, as_ofs + last] - until[:, as_ofs + first]) / (last - first)).ravel()
+
+    floor = np.quantile(brings, 0.1)
+    client = np.repeat(np.arange(n_clients), len(as_ofs))
+    features = pd.DataFrame({"year": mean(-12, 0), "quarter": mean(-3, 0), "ahead": mean(1, 4)})
+    label, rule = (mean(1, 4) < floor).astype(float), (mean(-3, 0) < floor).astype(float)
+    return Snapshots(features, label, ids_of(client), np.tile(as_ofs * MONTH, n_clients).astype(np.int64), rules={SAME_RULE: rule})
+
+
+@pytest.mark.parametrize("noise", [0.5, 0.2, 0.05])
+def test_l2_where_the_label_lasts_an_honest_column_may_rank_as_well_as_it_knows_the_present(noise):
+    rows = ledger(noise)
+    screened = screen(rows, columns_of(rows), CALENDAR)
+    assert screened.of("quarter", "already") == 1.0, "it is the rule"
+    assert screened.of("year", "auc") > 0.95
+    assert screened.of("year", "auc") < screened.of("year", "already")
+    assert set(screened.suspects()) == {"ahead"}
+    assert set(screen(replace(rows, rules={}), columns_of(rows), CALENDAR).suspects()) >= {"year", "ahead"}, "one bar for all"
+
+
+@pytest.mark.parametrize("how", [how for how in PLANTED if how != "the label with noise, AUC 0.92"])
+def test_l2_where_the_label_lasts_a_column_that_knows_the_answer_stands_out_all_the_same(how):
+    """The weakest one ages too little to stand out here: beside an honest column of 0.99 it is nothing special."""
+    rows = ledger()
+    planted = replace(rows, features=rows.features[["year", "quarter"]].assign(planted=PLANTED[how](rows)))
+    assert set(screen(planted, columns_of(planted), CALENDAR).suspects()) == {"planted"}
+
+
+@pytest.mark.parametrize("how", PLANTED)
+def test_l2_a_rule_on_the_last_window_hides_no_column_that_knows_the_answer(honest, how):
+    rows = with_rule(honest)
+    planted = replace(rows, features=rows.features.assign(planted=PLANTED[how](rows)))
+    assert set(screen(planted, columns_of(planted), CALENDAR).suspects()) == {"planted"}
+
+
+def test_l2_the_weight_in_the_trees_alarms_above_the_same_bar(honest):
+    rows = ledger()
+    assert gain_suspects({"year": 0.9, "quarter": 0.05, "ahead": 0.05}, screen(rows, columns_of(rows), CALENDAR)) == {}
+    rows = with_rule(honest)
+    planted = replace(rows, features=rows.features.assign(planted=noisy_label(rows, 0.6)))
+    assert set(gain_suspects({"planted": 0.9}, screen(planted, columns_of(planted), CALENDAR))) == {"planted"}
+
+
+def test_l2_with_too_few_who_meet_the_rule_the_bar_is_that_of_all():
+    rows = ledger()
+    few = np.unique(rows.client[rows.rules[SAME_RULE] == 1])[:9]
+    rule = np.where(np.isin(rows.client, few), rows.rules[SAME_RULE], 0.0)
+    screened = screen(replace(rows, rules={SAME_RULE: rule}), columns_of(rows), CALENDAR)
+    assert np.isnan(screened.of("year", "already"))
+    assert "year alone ranks with AUC 0.9" in " ".join(f"{name} {why}" for name, why in screened.suspects().items())
+
+
 # ---- L3.1 temporal ----------------------------------------------------------------------------------------------------------------
 
 
@@ -499,7 +571,7 @@ def test_a_past_is_the_same_clients_and_exactly_one_step_old():
 )
 def test_a_fall_must_exceed_its_limit_beyond_doubt(fall, error, is_caught):
     found = leakage.Screen(
-        pd.DataFrame([{"column": "fast", "auc": 0.7, "read": "where known", "fall": fall, "fall_error": error}]),
+        pd.DataFrame([{"column": "fast", "auc": 0.7, "read": "where known", "already": np.nan, "fall": fall, "fall_error": error}]),
         is_judged=True,
         is_lag_judged=True,
     )

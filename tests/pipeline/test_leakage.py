@@ -176,7 +176,7 @@ def test_a_recency_that_looks_through_the_gap_to_the_windows_end_is_caught(shop)
     folder, rows, columns = shop
     found = screen(recency_seen_late(folder, rows, GAP + HORIZON), columns, SHOP.settings.time.calendar)
     assert set(found.suspects()) == {RECENCY_COLUMN}
-    assert found.auc_of(RECENCY_COLUMN) == 1.0
+    assert found.of(RECENCY_COLUMN, "auc") == 1.0
 
 
 def test_a_recency_that_looks_half_way_into_the_window_is_caught(shop):
@@ -203,10 +203,10 @@ def test_a_recency_that_looks_through_the_gap_alone_is_left_to_the_property_abov
 # ---- the stage stops --------------------------------------------------------------------------------------------------------------
 
 
-def plant(small: Small) -> None:
-    """Adds a column `answer` to features.parquet and columns.json: the label, plainly."""
+def plant(small: Small, target: str = "churn") -> None:
+    """Adds a column `answer` to features.parquet and columns.json: the target's label, plainly."""
     folder = small.source.output / "featurize"
-    label = pq.read_table(small.source.output / "label" / "churn.parquet").to_pandas().set_index(["client_id", "as_of"])["label"]
+    label = pq.read_table(small.source.output / "label" / f"{target}.parquet").to_pandas().set_index(["client_id", "as_of"])["label"]
     table = pq.read_table(folder / "features.parquet")
     keys = pd.MultiIndex.from_arrays([table["client_id"].to_pylist(), table["as_of"].to_pylist()])
     write_parquet(folder / "features.parquet", table.append_column("answer", pa.array(label.reindex(keys).to_numpy(np.float64))))
@@ -237,6 +237,16 @@ def test_a_column_that_knows_the_answer_stops_training_unless_it_is_trusted(smal
     found = run(trusting(small, "answer")).leakage
     assert found["suspicious_but_trusted"]["answer"].startswith("alone ranks with AUC 1.000")
     assert found["highest_auc"] == {"column": "answer", "auc": 1.0}
+
+
+def test_of_misfit_it_leaves_no_model_and_the_reason_is_written_down(small: Small, monkeypatch: pytest.MonkeyPatch):
+    plant(small, "misfit")
+    monkeypatch.setattr("sys.argv", ["train", "misfit"])
+    monkeypatch.setattr(train, "selected_source", lambda: small.source)
+    train.main()
+    folder = small.source.output / "train" / "misfit"
+    assert "answer alone ranks with AUC 1.000" in read_json(folder / "training.json")["no_model"]
+    assert [path.name for path in folder.iterdir()] == ["training.json"]
 
 
 def test_a_snapshot_that_stands_twice_stops_training(small: Small):
