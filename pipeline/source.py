@@ -235,9 +235,10 @@ class Source:
         return files
 
     def fingerprint(self) -> str:
-        """Content hash of everything the pipeline reads of this source."""
+        """Content hash of everything the stages read of this source. Not its policy.yaml: none of them reads it, only what is no stage, and
+        so reads it anew each time (score, review_list, one client's explanation)."""
         digest = hashlib.sha256()
-        files = [*sorted(self.folder.glob("*.yaml")), *sorted(self.folder.glob("*.sql"))]
+        files = [self.folder / "source.yaml", *sorted(self.folder.glob("*.sql"))]
         for raw in self.spec.files:
             files += self.raw_paths(raw)
         for path in files:

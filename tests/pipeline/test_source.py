@@ -1,8 +1,11 @@
 """source.yaml and its folder: what is right is read rightly, every fault is named with its cure."""
 
+import ast
 from datetime import date
+from pathlib import Path
 
 import pytest
+import yaml
 
 from features.errors import UserError
 from features.time import to_day
@@ -23,8 +26,8 @@ files:
 """
 
 
-def folder_with(tmp_path, yaml: str = WHOLE, **sql: str):
-    (tmp_path / "source.yaml").write_text(yaml, encoding="utf-8")
+def folder_with(tmp_path, spec: str = WHOLE, **sql: str):
+    (tmp_path / "source.yaml").write_text(spec, encoding="utf-8")
     for table, text in (sql or {"interactions": "SELECT 1"}).items():
         (tmp_path / f"{table}.sql").write_text(text)
     return tmp_path
@@ -49,7 +52,28 @@ def test_the_fingerprint_follows_the_raw_files_and_the_mapping(tmp_path):
     (folder / "crm1.csv").write_text("Id\n2\n")
     second = load_source(str(folder)).fingerprint()
     (folder / "interactions.sql").write_text("SELECT 2")
-    assert len({first, second, load_source(str(folder)).fingerprint()}) == 3
+    third = load_source(str(folder)).fingerprint()
+    (folder / "source.yaml").write_text((folder / "source.yaml").read_text() + "# changed\n")
+    assert len({first, second, third, load_source(str(folder)).fingerprint()}) == 4
+
+
+def test_the_written_policy_is_no_part_of_the_fingerprint_since_no_stage_reads_it(tmp_path):
+    """Another rule needs another `make score`, and no other model: what is no stage reads the policy anew each time."""
+    folder = folder_with(tmp_path)
+    (folder / "crm1.csv").write_text("Id\n1\n")
+    first = load_source(str(folder)).fingerprint()
+    (folder / "policy.yaml").write_text("rules: {}")
+    assert load_source(str(folder)).fingerprint() == first
+    root = Path(__file__).parents[2]
+    readers = {
+        f"{path.stem}.{function.name}"
+        for path in (root / "pipeline").glob("*.py")
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef) and "read_policy(" in ast.unparse(function.body)
+    }
+    stages = set(yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
+    assert readers == {"decide.looked_at", "decide.decided", "review_list.draw_up", "explain.explain_client"}
+    assert {name.split(".")[0] for name in readers} & stages == {"explain"}, "whose stage is its main, which is no reader"
 
 
 @pytest.mark.parametrize(
