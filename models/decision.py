@@ -3,14 +3,15 @@
 The rules are read from top to bottom; each thing said names its statements (models/sayings.py), each threshold is a knob of params.yaml.
 Nothing is weighed against anything: a rung is passed or it is where the client stands. Advice to a named person, never an act.
 
-What was begun comes first: parting and an accepted referral are seen through, any other step is given its time. A client judged a misfit
-climbs the ladder of the documents: understand whether it is us or them -> set expectations and boundaries -> reprice -> refer out or hand
-to a colleague -> part respectfully. A rung is passed if it is on record as tried or declined; the price, also if a known margin is in
-order. To talk frankly and to offer somebody else no fact rules out. The first rung that is not passed is advised. How far a client may
-climb has limits: a new one, and one whose trouble is our own lateness, gets expectations set and no more; one that is not known to cost
-more than it brings gets a new price at most, unless a written deal-breaker or a reviewer speaks against it: a model alone gives nobody
-away. The others are won back, given a new price where theirs is too low, kept and grown, or watched; no effort is made for one against
-whom a rule or a reviewer speaks.
+What was begun comes first: parting and an accepted referral are seen through, any other step is given its time. A client known to cost more
+than it brings is quoted the price that would cover it, whatever else could be talked about, and if it declines is offered somebody else: no
+talk covers a loss, and each month adds to it. A client judged a misfit climbs the ladder of the documents: understand whether it is us or
+them -> set expectations and boundaries -> reprice -> refer out or hand to a colleague -> part respectfully. A rung is passed if it is on
+record as tried or declined; the price, also if a known margin is in order. To talk frankly and to offer somebody else no fact rules out.
+The first rung that is not passed is advised. How far a client may climb has limits: a new one, and one whose trouble is our own lateness,
+gets expectations set and no more; one that is not known to cost more than it brings gets a new price at most, unless a written deal-breaker
+or a reviewer speaks against it: a model alone gives nobody away. The others are won back, given a new price where theirs is too low, kept
+and grown, or watched; no effort is made for one against whom a rule or a reviewer speaks.
 
 What is not known never leads to parting, which needs every one of its conditions known, nor to referring out, but for one: to offer
 somebody else where it is not known whether the client fits our focus needs no proof. A new price rests on a margin known to be thin.
@@ -22,9 +23,10 @@ from month to month, and advice that flips with them is not followed.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from models.evidence import LADDER, Agreement, Evidence, Risk, Rule, Step, WhatIf
+from models.evidence import LADDER, Evidence, Risk, Rule, Step
+from models.exit_check import Item, exit_check, is_key_account
 from models.sayings import Said, say
 
 Verdict = Literal["advised", "tried", "ruled_out", "not_needed", "not_yet", "unknown"]
@@ -36,7 +38,7 @@ SLOW_REPLIES = 1.25  # times its peers' wait, from which our answers to a client
 ALL_TERMS = 4  # scope, service hours, delivery time, payment terms
 # rules on these statements speak of conduct, which boundaries answer
 CONDUCT = frozenset(("A2", "C2", "C3", "C6", "C9", "D2", "D3", "D7", "E2", "E3", "E4"))
-AGREED, DECLINED = "agreed", ("refused", "ruled_out")  # outcomes of steps; what was declined needs no time to work
+AGREED, NO_CHANGE, DECLINED = "agreed", "no_change", ("refused", "ruled_out")  # outcomes of steps; what was declined needs no time to work
 STEPS = {
     "win_back": "an effort to win it back",
     "set_boundaries": "the talk about boundaries",
@@ -44,6 +46,7 @@ STEPS = {
     "refer_out": "referring it out",
     "part_respectfully": "parting",
 }
+EXITS = ("refer_out", "part_respectfully")  # after which the client is no longer ours
 EFFORTS = ("win_back", "keep_and_grow")
 OTHER_RUNGS = ("win_back", "keep_and_grow", "wait_and_watch")
 
@@ -72,6 +75,8 @@ class Knobs(Protocol):
     @property
     def key_account_share(self) -> float: ...
     @property
+    def key_account_rank(self) -> int: ...
+    @property
     def tried_within_days(self) -> int: ...
 
 
@@ -85,19 +90,11 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Item:
-    """One item of the exit check. known = nothing to settle; open = to be settled or weighed first; unknown = find out."""
-
-    name: str
-    state: Literal["known", "open", "unknown"]
-    said: Said
-
-
-@dataclass(frozen=True)
 class Decision:
     """What is advised for one client, and all that led there.
 
-    because: why this action. lacking, exit_check: what parting would need, and what to settle first; empty unless judged a misfit.
+    because: why this action. lacking: what parting would need; empty unless judged a misfit. exit_check: what to settle first; empty unless
+    that or an exit is advised.
     """
 
     action: str
@@ -116,7 +113,9 @@ def decide(evidence: Evidence, knobs: Knobs) -> Decision:
     lacking = tuple(_lacking(evidence, knobs)) if misfit else ()
     burden = tuple(_burden_rungs(evidence, knobs, lacking=bool(lacking)))
     is_called_by_rule = evidence.churn.probability is not None and not leaving and bool(_hit_deal_breakers(evidence))
-    if waits := under_way(evidence, knobs):
+    if covers := _cover_cost(evidence, knobs):
+        action, because = covers
+    elif waits := under_way(evidence, knobs):
         action, because = "wait_and_watch", waits
     elif misfit or is_called_by_rule:  # D9: a written rule is answered without a verdict, too, as far as a new price
         action, because = _climb(burden, evidence, knobs, is_misfit=misfit)
@@ -127,9 +126,11 @@ def decide(evidence: Evidence, knobs: Knobs) -> Decision:
     if evidence.is_held_out and action in EFFORTS:  # a hold-out on record holds, whatever the risk is by now
         action, because = "wait_and_watch", say("held_out")
     climbs = misfit or action in LADDER
-    rungs = (*_told(burden, action, because, climbs=climbs), *_other_rungs(evidence, knobs, action, because))
+    exits = exit_check(evidence, knobs) if misfit or action in EXITS else ()
+    milder = say("price_first" if covers and climbs and misfit else "not_called_for")
+    rungs = (*_told(burden, action, because, milder, climbs=climbs), *_other_rungs(evidence, knobs, action, because))
     notes = tuple(_notes(evidence, knobs, leaving=leaving, misfit=misfit, action=action))
-    return Decision(action, quadrant, because, rungs, notes, lacking, exit_check(evidence, knobs) if misfit else ())
+    return Decision(action, quadrant, because, rungs, notes, lacking, exits)
 
 
 # ---- verdicts ---------------------------------------------------------------------------------------------------------------------
@@ -144,26 +145,27 @@ def cut(base_rate: float, times: float) -> float:
     return min(times * base_rate, (1 + base_rate) / 2)
 
 
-def held(risk: Risk, times: float, released_at: float) -> tuple[bool, ...]:
-    """At each as_of seen, whether the client was called: from the cut on, and then until below released_at × the cut.
+def held(seen: Sequence[float | None], called_from: float | None, released_at: float) -> tuple[bool, ...]:
+    """At each as_of seen, the oldest first, whether the client was called: from the cut on, and then until below released_at × the cut.
 
-    >>> held(Risk((0.3, 0.16, 0.14, None, 0.16), base_rate=0.1), times=2.0, released_at=0.75)
+    >>> held((0.3, 0.16, 0.14, None, 0.16), called_from=0.2, released_at=0.75)
     (True, True, False, False, False)
     """
     found: list[bool] = []
-    for probability in risk.seen:
-        if probability is None or risk.base_rate is None:
-            found.append(False)
-            continue
-        called_from = cut(risk.base_rate, times)
+    for value in seen:
         was = bool(found) and found[-1]
-        found.append(probability >= (called_from * released_at if was else called_from))
+        is_known = value is not None and called_from is not None
+        found.append(is_known and value >= called_from * (released_at if was else 1))  # type: ignore[operator]
     return tuple(found)
+
+
+def _called(risk: Risk, times: float, knobs: Knobs) -> tuple[bool, ...]:
+    return held(risk.seen, None if risk.base_rate is None else cut(risk.base_rate, times), knobs.released_at)
 
 
 def is_leaving(evidence: Evidence, knobs: Knobs) -> bool:
     """Whether the client is called leaving now."""
-    return held(evidence.churn, knobs.leaving_times_base, knobs.released_at)[-1]
+    return _called(evidence.churn, knobs.leaving_times_base, knobs)[-1]
 
 
 def is_misfit(evidence: Evidence, knobs: Knobs) -> bool:
@@ -176,7 +178,7 @@ def misfit_held_snapshots(evidence: Evidence, knobs: Knobs) -> int:
     if evidence.misfit_basis == POLICY:
         return max((rule.held_snapshots for rule in _hit_deal_breakers(evidence)), default=0)
     n = 0
-    for was in reversed(held(evidence.misfit, knobs.misfit_times_base, knobs.released_at)):
+    for was in reversed(_called(evidence.misfit, knobs.misfit_times_base, knobs)):
         if not was:
             break
         n += 1
@@ -190,13 +192,14 @@ def _hit_deal_breakers(evidence: Evidence) -> list[Rule]:
 # ---- the ladder -------------------------------------------------------------------------------------------------------------------
 
 
-def under_way(evidence: Evidence, knobs: Knobs) -> Said | None:
-    """What was begun and is seen through, or given its time, before anything else is advised; None = nothing."""
+def under_way(evidence: Evidence, knobs: Knobs, but: str = "") -> Said | None:
+    """What was begun and is seen through, or given its time, before anything else is advised; None = nothing. but: a step that may run
+    beside it."""
     for name in ("part_respectfully", "refer_out"):
         begun = _last(evidence, knobs, name)
         if begun and (begun.outcome == AGREED or (name == "part_respectfully" and begun.outcome not in DECLINED)):
             return say("see_through", step=STEPS[name], days=begun.days_ago)
-    steps = [step for name in ("win_back", *LADDER) if (step := _last(evidence, knobs, name))]
+    steps = [step for name in ("win_back", *LADDER) if name != but and (step := _last(evidence, knobs, name))]
     working = [step for step in steps if step.days_ago < knobs.patience_days and step.outcome not in DECLINED]
     if not working:
         return None
@@ -249,11 +252,41 @@ def _price(evidence: Evidence, knobs: Knobs) -> tuple[Verdict, Said]:
     """A5, D4, E4: a margin too thin for the trouble is first a question of price."""
     if evidence.margin is None:
         return "unknown", say("price_unknown")
+    told = {"floor": knobs.thin_margin, "price": wanted_price(evidence, knobs), "revenue": evidence.revenue, "currency": evidence.currency}
     if evidence.margin < min(knobs.thin_margin, 0) and evidence.contribution is not None:
-        return "advised", say("price_below_cost", loss=-evidence.contribution, currency=evidence.currency)
+        return "advised", say("price_below_cost", loss=-evidence.contribution, **told)
     if evidence.margin < knobs.thin_margin:
-        return "advised", say("price_too_low", margin=evidence.margin, floor=knobs.thin_margin)
+        return "advised", say("price_too_low", margin=evidence.margin, **told)
     return "ruled_out", say("price_in_order", margin=evidence.margin)
+
+
+def wanted_price(evidence: Evidence, knobs: Knobs) -> float | None:
+    """What the last year's work would have to bring to leave the margin of `thin_margin`, in minor units a year; None = unknown."""
+    if evidence.revenue is None or evidence.contribution is None:
+        return None
+    return (evidence.revenue - evidence.contribution) / (1 - knobs.thin_margin)
+
+
+def _cover_cost(evidence: Evidence, knobs: Knobs) -> tuple[str, Said] | None:
+    """A5, D2, D4, E4: what is done first about a year's known loss; None = there is none, or nothing of the kind can be done now."""
+    is_billed = evidence.revenue is not None and evidence.revenue > 0
+    if not (is_billed and _is_known_loss(evidence, knobs)) or evidence.steps is None or _is_new(evidence, knobs):
+        return None
+    if under_way(evidence, knobs, but="set_boundaries"):
+        return None
+    asked, (verdict, said) = _last(evidence, knobs, "reprice"), _price(evidence, knobs)
+    if asked is None:
+        return ("reprice", said) if verdict == "advised" else None
+    is_refused = asked.outcome in (*DECLINED, NO_CHANGE)
+    if is_refused and _last(evidence, knobs, "refer_out") is None and _understand(evidence, knobs).verdict == "ruled_out":
+        return "refer_out", say("refer_after_price", days=asked.days_ago)
+    return None
+
+
+def _is_known_loss(evidence: Evidence, knobs: Knobs) -> bool:
+    """Whether it is known to have cost more than it brought in the last year; a price agreed since then has made that account stale."""
+    asked = _last(evidence, knobs, "reprice")
+    return evidence.contribution is not None and evidence.contribution < 0 and not (asked and asked.outcome == AGREED)
 
 
 def _refer(evidence: Evidence, _: Knobs) -> tuple[Verdict, Said]:
@@ -280,7 +313,7 @@ def _lacking(evidence: Evidence, knobs: Knobs) -> Iterator[Said]:
         yield say("lacks_overdue_known")
     elif evidence.our_overdue > 0 and (evidence.their_overdue is None or evidence.our_overdue >= evidence.their_overdue):
         yield say("lacks_no_overdue", overdue=evidence.our_overdue, theirs=evidence.their_overdue)
-    keep, against, _ = _opinions(evidence)
+    keep, against = (evidence.n_opinions(verdict) for verdict in ("keep", "misfit"))
     if evidence.opinions is None:
         yield say("lacks_opinions_known")
     elif keep and keep >= against:
@@ -289,17 +322,16 @@ def _lacking(evidence: Evidence, knobs: Knobs) -> Iterator[Said]:
         yield say("lacks_terms", sent=evidence.terms_sent_share)
     if evidence.misfit_basis != POLICY and evidence.misfit.confidence != CLEAR and not against:
         yield say("lacks_certainty", probability=evidence.misfit.probability, confidence=CONFIDENCES[evidence.misfit.confidence])
-    if evidence.revenue_share is None:
+    if evidence.revenue_share is None or evidence.value_rank is None:
         yield say("lacks_share")
-    elif _is_key_account(evidence, knobs) and not _pays_back(evidence):
+    elif is_key_account(evidence, knobs) and not evidence.pays_back:
         yield say("lacks_affordable", share=evidence.revenue_share)
+    if evidence.tied_contribution is None:
+        yield say("lacks_ties_known")
+    elif evidence.tied_contribution > 0 and not evidence.gain_outweighs_ties:
+        yield say("lacks_ties", n=len(evidence.ties or ()), brings=evidence.tied_contribution, currency=evidence.currency)
     if evidence.open_balance is None:
         yield say("lacks_balance")
-
-
-def _pays_back(evidence: Evidence) -> bool:
-    """Whether it is known that the hours freed earn back what the client contributes, even where nobody is let go."""
-    return evidence.what_if is not None and evidence.what_if.is_gain
 
 
 def _climb(rungs: Sequence[Rung], evidence: Evidence, knobs: Knobs, *, is_misfit: bool) -> tuple[str, Said]:
@@ -327,14 +359,14 @@ def _limit(name: str, understand: Rung, evidence: Evidence, knobs: Knobs, *, is_
         return say("beyond_verdict")
     if height > LADDER.index("reprice") and understand.verdict == "unknown":
         return understand.said
-    if height > LADDER.index("reprice") and not _speaks_against(evidence) and not (evidence.contribution or 0) < 0:
+    if height > LADDER.index("reprice") and not _speaks_against(evidence) and not _is_known_loss(evidence, knobs):
         return say("beyond_gain")
     return None
 
 
 def _speaks_against(evidence: Evidence) -> bool:
     """D4, D9: whether a written rule or a person does, and not a model alone."""
-    return bool(_hit_deal_breakers(evidence) or _opinions(evidence)[1])
+    return bool(_hit_deal_breakers(evidence) or evidence.n_opinions("misfit"))
 
 
 def _is_new(evidence: Evidence, knobs: Knobs) -> bool:
@@ -352,15 +384,16 @@ def _on_record(step: Step) -> Said:
     return say("tried", days=step.days_ago, outcome=f", outcome: {step.outcome}" if step.outcome else "")
 
 
-def _told(rungs: Sequence[Rung], action: str, because: Said, *, climbs: bool) -> Iterator[Rung]:
-    """The rungs as they are shown: of those that would be advised only the action is; the others wait, or nothing calls for them."""
+def _told(rungs: Sequence[Rung], action: str, because: Said, milder: Said, *, climbs: bool) -> Iterator[Rung]:
+    """The rungs as they are shown: of those that would be advised only the action is; the others wait, or nothing calls for them (`milder`:
+    what is said of those below the action)."""
     for rung in rungs:
         if rung.verdict == "tried" or rung.name == action or (climbs and (rung.verdict != "advised" or rung.name == "understand")):
             yield rung
         elif climbs and (action not in LADDER or LADDER.index(rung.name) > LADDER.index(action)):
             yield Rung(rung.name, "not_yet", say("earlier_first") if action in LADDER else because)
         else:
-            yield Rung(rung.name, "not_needed", say("not_called_for"))
+            yield Rung(rung.name, "not_needed", milder if climbs else say("not_called_for"))
 
 
 # ---- the other side ---------------------------------------------------------------------------------------------------------------
@@ -378,7 +411,9 @@ def _win_back(evidence: Evidence, knobs: Knobs) -> tuple[str, Said]:
     if evidence.choice == "held_out":
         return "wait_and_watch", say("held_out")
     if evidence.choice == "no_value":
-        return "wait_and_watch", say("no_value", probability=probability, value=value, currency=evidence.currency)
+        return "wait_and_watch", say(
+            "no_value", probability=probability, short=None if value is None else -value, currency=evidence.currency
+        )
     return "wait_and_watch", say("unweighed" if evidence.choice is None else "beyond_capacity", probability=probability)
 
 
@@ -394,7 +429,7 @@ def no_effort(evidence: Evidence, knobs: Knobs) -> Said | None:
 
 def _against(evidence: Evidence) -> list[str]:
     """What speaks against the client, in words: rules of the policy, and reviewers."""
-    n = _opinions(evidence)[1]
+    n = evidence.n_opinions("misfit")
     return [rule.title for rule in _hit_deal_breakers(evidence)] + ([f"reviewers who would let it go: {n}"] if n else [])
 
 
@@ -411,7 +446,7 @@ def _stay(burden: Sequence[Rung], evidence: Evidence, knobs: Knobs) -> tuple[str
     services = f"It does not use: {', '.join(evidence.other_services)}." if evidence.other_services else ""
     if evidence.margin is None:
         return "keep_and_grow", say("grow_unknown_margin", services=services)
-    if evidence.typical_revenue is not None and evidence.revenue < evidence.typical_revenue:
+    if evidence.sizes and not held(evidence.sizes, 1.0, knobs.released_at)[-1]:
         return "wait_and_watch", say("grow_small", revenue=evidence.revenue, typical=evidence.typical_revenue, currency=evidence.currency)
     return "keep_and_grow", say("grow", margin=evidence.margin, services=services)
 
@@ -443,7 +478,7 @@ def _other_rungs(evidence: Evidence, knobs: Knobs, action: str, because: Said) -
         elif name == "win_back" and leaving:
             is_tried = _last(evidence, knobs, "win_back")
             is_ruled_out = evidence.choice == "no_value" or no_effort(evidence, knobs)
-            yield Rung(name, "tried" if is_tried else "ruled_out" if is_ruled_out else "not_yet", because)
+            yield Rung(name, "tried" if is_tried else "ruled_out" if is_ruled_out else "not_yet", _win_back(evidence, knobs)[1])
         elif name == "win_back":
             called_from = None if base is None else cut(base, knobs.leaving_times_base)
             verdict: Verdict = "unknown" if probability is None or base is None else "not_needed"
@@ -455,14 +490,14 @@ def _other_rungs(evidence: Evidence, knobs: Knobs, action: str, because: Said) -
             yield Rung(name, "not_needed", say("watch_not"))
 
 
-# ---- notes and the exit check -----------------------------------------------------------------------------------------------------
+# ---- notes -----------------------------------------------------------------------------------------------------
 
 
 def _notes(evidence: Evidence, knobs: Knobs, *, leaving: bool, misfit: bool, action: str) -> Iterator[Said]:
     """What a person should hear beside the action."""
     if leaving and misfit:
         yield say("no_save", churn=evidence.churn.probability)
-    if leaving and _is_key_account(evidence, knobs):
+    if leaving and is_key_account(evidence, knobs):
         yield _key_account(evidence)
     if (against := _against(evidence)) and not misfit:
         yield say("note_against", rules=", ".join(against))
@@ -481,14 +516,12 @@ def _notes(evidence: Evidence, knobs: Knobs, *, leaving: bool, misfit: bool, act
             yield say("note_unsure", risk=name, confidence=CONFIDENCES[risk.confidence])
     if evidence.is_held_out and action == "wait_and_watch":
         yield say("note_held_out")
-    if action == "part_respectfully":
+    if action in EXITS:
         yield say("note_counsel")
-    if misfit and any(tie.kind == "ownership" for tie in evidence.ties or ()):
+    if action in LADDER and evidence.tied_contribution is not None and evidence.tied_contribution > 0:
+        yield say("note_ties", n=len(evidence.ties or ()), brings=evidence.tied_contribution, currency=evidence.currency)
+    if (misfit or action in EXITS) and any(tie.kind == "ownership" for tie in evidence.ties or ()):
         yield say("note_ownership")
-
-
-def _is_key_account(evidence: Evidence, knobs: Knobs) -> bool:
-    return evidence.revenue_share is not None and evidence.revenue_share >= knobs.key_account_share
 
 
 def _key_account(evidence: Evidence) -> Said:
@@ -514,88 +547,3 @@ def margin_at_risk(evidence: Evidence) -> float | None:
 def _at_risk(evidence: Evidence, a_day: float | None) -> float | None:
     probability, days = evidence.churn.probability, evidence.horizon_days
     return None if probability is None or a_day is None or days is None else probability * a_day * days
-
-
-def exit_check(evidence: Evidence, knobs: Knobs) -> tuple[Item, ...]:
-    """What to know and settle before an exit, each with its figure (A4, B0, C2, D4, D5, D10, E5)."""
-    e = evidence
-    keep, against, unsure = _opinions(e)
-    pays_back = None if e.what_if is None or e.what_if.pays_back == "unknown" else e.what_if.pays_back
-    n_ties, ids = (None, "unknown") if e.ties is None else (len(e.ties), ", ".join(tie.client_id for tie in e.ties) or "none")
-    hours = None if e.unbilled_minutes is None else e.unbilled_minutes / 60
-    share = say("exit_share", share=e.revenue_share, contribution=e.contribution_share)
-    unbilled = say("exit_unbilled", hours=hours, cost=e.unbilled_cost, currency=e.currency)
-    ours = say("exit_our_promises", open=e.our_open, overdue=e.our_overdue, forgotten=e.our_forgotten)
-    theirs = say("exit_their_promises", open=e.their_open, overdue=e.their_overdue, forgotten=e.their_forgotten)
-    ties = say("exit_ties", n=n_ties, ids=ids, brings=e.tied_contribution, referred=e.referral_contribution, currency=e.currency)
-    opinion = say("exit_opinion", keep=keep, misfit=against, unsure=unsure)
-    return (
-        _item("revenue_share", e.revenue_share, share, is_open=_is_key_account(e, knobs)),
-        _item("what_if", pays_back, _what_if(e), is_open=not _pays_back(e)),
-        _item("open_balance", e.open_balance, _balance(e), is_open=bool(e.open_balance)),
-        _item("unbilled_work", e.unbilled_minutes, unbilled, is_open=bool(e.unbilled_minutes)),
-        _item("our_promises", e.our_open, ours, is_open=bool(e.our_open)),
-        _item("their_promises", e.their_open, theirs, is_open=bool(e.their_open)),
-        _item("notice", e.notice_days, _notice(e), is_open=bool(e.notice_days)),
-        _item("ties", e.ties, ties, is_open=bool(e.ties)),
-        _item("second_opinion", e.opinions or None, opinion, is_open=bool(keep or unsure)),
-    )
-
-
-def _item(name: str, known: Any, said: Said, *, is_open: bool) -> Item:
-    return Item(name, "unknown" if known is None else "open" if is_open else "known", said)
-
-
-def _what_if(evidence: Evidence) -> Said:
-    found = evidence.what_if or WhatIf()
-    pays = {
-        "at once": "nothing is lost",
-        "later": f"it pays back after {found.pays_back_days} days",
-        "never": "it would lose money",
-        "unknown": "whether that pays back is unknown",
-    }
-    is_spoiled = found.pays_back in ("at once", "later") and found.gain is not None and not found.is_gain
-    told = {
-        "revenue": found.revenue,
-        "hours": found.hours,
-        "earned": found.reuse,
-        "idle": found.idle_cost,
-        "currency": evidence.currency,
-        "payback": pays[found.pays_back],
-        "kept": ", and then it would not pay" if is_spoiled else "",
-    }
-    if found.contribution is not None and found.contribution < 0:
-        return say("exit_what_if_loss", loss=-found.contribution, **told)
-    return say("exit_what_if", contribution=found.contribution, **told)
-
-
-def _balance(evidence: Evidence) -> Said:
-    balance, overdue, currency = evidence.open_balance, evidence.overdue_balance, evidence.currency
-    if balance is not None and balance < 0:
-        return say("exit_paid_ahead", ahead=-balance, overdue=overdue, currency=currency)
-    return say("exit_balance", open=balance, overdue=overdue, currency=currency)
-
-
-def _notice(evidence: Evidence) -> Said:
-    """A4: each running agreement by itself, and when the last of them can have ended."""
-    if not evidence.agreements:
-        return say("exit_notice_unknown")
-    each = tuple(_agreement(agreement) for agreement in evidence.agreements)
-    if evidence.all_ended_on is None:
-        return say("exit_notice_no_end", agreements=each)
-    return say("exit_notice", agreements=each, ended=evidence.all_ended_on)
-
-
-def _agreement(agreement: Agreement) -> Said:
-    told = {"service": agreement.service, "notice": agreement.notice_days}
-    if agreement.ends_on is None:
-        return say("exit_agreement_any_day", **told)
-    is_past = agreement.notice_by_in_days is not None and agreement.notice_by_in_days < 0
-    code = "exit_agreement_ends" if not agreement.renews else "exit_agreement_too_late" if is_past else "exit_agreement_renews"
-    return say(code, **told, ends=agreement.ends_on, by=agreement.notice_by)
-
-
-def _opinions(evidence: Evidence) -> tuple[int, int, int]:
-    """Reviewers for keeping, for letting go, and unsure."""
-    verdicts = [opinion.verdict for opinion in evidence.opinions or ()]
-    return verdicts.count("keep"), verdicts.count("misfit"), verdicts.count("unsure")

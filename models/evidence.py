@@ -9,6 +9,7 @@ from typing import Literal
 
 LADDER = ("set_boundaries", "reprice", "refer_out", "part_respectfully")  # the steps towards a client that is a burden, the mildest first
 ACTIONS = ("win_back", "keep_and_grow", "wait_and_watch", *LADDER)
+MAY_FOLLOW = 0.5  # of what tied clients bring (D5: up to half of the rest may go with one that was let go)
 Choice = Literal["chosen", "held_out", "beyond_capacity", "no_value"]  # of a win-back, weighed against the others (models/capacity.py)
 
 
@@ -123,10 +124,12 @@ class Evidence:
     delay_share_ours: our share of all delay of the last 180 days, ours and the client's (0 where promises are on record and none was late),
     without what is forgotten: due so long ago that it explains nothing (decide.overdue_within_days), counted apart from what is overdue.
     terms_sent_share: of the running agreements; terms_in_writing: how many of four terms. focus_gap: the portfolio's focus share less the
-    client's. choice: how its win-back fared against the others'; None = not weighed. is_held_out: left alone at
-    random, now or by a record that still stands. contribution_a_day: at the pace of the last 365
-    days, or of those since it came; revenue_a_day likewise. unbilled_minutes: billable work on no invoice. typical_revenue: of the median
-    client. all_ended_on: the earliest day (YYYY-MM-DD) on which all agreements can have ended. tied_contribution: of all ties together.
+    client's. choice: how its win-back fared against the others'; None = not weighed. is_held_out: left alone at random, now or by a record
+    that still stands. contribution_a_day: at the pace of the last 365 days, or of those since it came; revenue_a_day likewise.
+    unbilled_minutes: billable work on no invoice. typical_revenue: of the median client. sizes: revenue of the year before each as_of that
+    Risk.seen has, over that of the median client then, the present one last; empty = unknown. value_rank: by contribution, else by revenue;
+    1 = the most valuable. all_ended_on: the earliest day (YYYY-MM-DD) on which all agreements can have ended. tied_contribution: of all
+    ties together.
     """
 
     client_id: str
@@ -150,6 +153,7 @@ class Evidence:
     hours_share: float | None = None
     value_rank: int | None = None
     typical_revenue: float | None = None
+    sizes: tuple[float | None, ...] = ()
     horizon_days: int | None = None
     what_if: WhatIf | None = None
     # is it us or them?
@@ -192,3 +196,18 @@ class Evidence:
     choice: Choice | None = None
     is_held_out: bool = False
     expected_value: float | None = None
+
+    @property
+    def pays_back(self) -> bool:
+        """Whether it is known that the hours freed earn back what the client contributes, even where nobody is let go."""
+        return self.what_if is not None and self.what_if.is_gain
+
+    @property
+    def gain_outweighs_ties(self) -> bool:
+        """Whether it is known that a year without it gains more than would be lost if half of what its ties bring followed it (D5)."""
+        gain = None if self.what_if is None else self.what_if.gain
+        return gain is not None and self.tied_contribution is not None and gain > MAY_FOLLOW * self.tied_contribution
+
+    def n_opinions(self, verdict: str) -> int:
+        """How many reviewers came to it."""
+        return [opinion.verdict for opinion in self.opinions or ()].count(verdict)

@@ -90,13 +90,16 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "price_too_low": (
         "A5 D4 E4",
         "The price is too low for what it buys: of the last year's revenue {margin:share} is left after the cost to serve, less than"
-        " {floor:share}; quote the work at its cost, or the extras far above it.",
+        " {floor:share}. The same work for {price:money} {currency} a year (it was {revenue:money}) would leave that: quote it so, or the"
+        " extras far above it.",
     ),
     "price_below_cost": (
         "A5 D4 E4",
-        "The price is too low for what it buys: it costs {loss:money} {currency} more than it brings a year; quote the work at its cost, or"
-        " the extras far above it.",
+        "The price is too low for what it buys: it costs {loss:money} {currency} more than it brings a year. The same work for"
+        " {price:money} a year (it was {revenue:money}) would leave {floor:share}: quote it so, or the extras far above it; a client that"
+        " declines has chosen.",
     ),
+    "price_first": ("A5 D4 E4", "The price comes first, since no talk covers a loss: put the terms in writing with the new quote."),
     "price_in_order": (
         "A5 D4",
         "The price is not the trouble: after the cost to serve a margin of {margin:share} is left, in the last year.",
@@ -120,6 +123,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "What the client buys is as strategic as the portfolio's average or more so: hand it to a colleague who wants it, or offer a"
         " provider.",
     ),
+    "refer_after_price": (
+        "A6 D2 D4 E4",
+        "It costs more than it brings, and a price that would cover it was declined or changed nothing ({days:n} days ago): hand it to a"
+        " colleague who wants it, or offer a provider.",
+    ),
     # parting
     "part": (
         "A4 C11 D1",
@@ -141,6 +149,12 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "lacks_opinions_known": ("D4", "Whether anybody else has judged the client is not known."),
     "lacks_share": ("A4 B0", "What share of revenue would go with the client is not known."),
+    "lacks_ties": (
+        "D5 A6",
+        "Clients tied to it ({n:n}) bring {brings:money} {currency} a year, and half of that may go with it, which is more than parting is"
+        " known to gain: speak with them first.",
+    ),
+    "lacks_ties_known": ("D5 A6", "Which other clients are tied to it, and what they bring, is not known."),
     "lacks_balance": ("D10", "What the client owes us is not known."),
     "lacks_affordable": (
         "A4 B0",
@@ -183,8 +197,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "no_value": (
         "B0 D4",
-        "Above the cut for leaving ({probability:share}), but an effort would cost more than it can be expected to save"
-        " ({value:money} {currency}).",
+        "Above the cut for leaving ({probability:share}), but an effort would cost more than it can be expected to save,"
+        " by {short:money} {currency}.",
     ),
     "unweighed": ("B0", "Above the cut for leaving ({probability:share}); not yet weighed against the others."),
     "win_back_declined": ("B0", "An effort to win the client back was declined {days:n} days ago: no other is made for now."),
@@ -205,6 +219,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "risk_unknown": ("", "Neither risk is known: look at the client yourself."),
     # notes
     "note_counsel": ("A4 D6 D8", "Check with counsel before an exit: notice, terms, and what is owed."),
+    "note_ties": (
+        "D5 A6",
+        "Weigh the chain: clients tied to it ({n:n}) bring {brings:money} {currency} a year, and up to half of them may follow it.",
+    ),
     "note_ownership": ("D6", "A tie of ownership is on record: take professional advice before any exit."),
     "note_key_account": (
         "B0",
@@ -229,6 +247,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "note_held_out": ("", "No contact on our own account until the draw's time is over; answer the client as always."),
     # exit check
     "exit_share": ("A4 B0", "Its share of revenue: {share:share}; of contribution: {contribution:share}."),
+    "exit_share_loss": ("A4 B0", "Its share of revenue: {share:share}; it contributes nothing, but costs more than it brings."),
     "exit_what_if": (
         "A4 B0",
         "A year without it: {revenue:money} {currency} of revenue and {contribution:money} of contribution less, {hours:n} hours freed,"
@@ -279,6 +298,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "A5 D4",
         "From {since} until {until}: revenue of {revenue:money} {currency}, of which {contribution:money} was left after cost to serve.",
     ),
+    "reason_account_loss": (
+        "A5 D4",
+        "From {since} until {until}: revenue of {revenue:money} {currency}, while serving it cost {cost:money}.",
+    ),
     "reason_overdue": ("A5 D10", "Invoices overdue: {n:n}, with {amount:money} {currency} unpaid; the oldest was due on {first}."),
     "reason_disputed": ("A5 D1", "Invoices disputed in the last year: {n:n}, the last on {last}."),
     "reason_broken": (
@@ -310,9 +333,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "D3 D4",
         "What is left of its revenue after the cost to serve, in the last year: {contribution:money} {currency} ({margin:share}).",
     ),
+    "effect_loss": ("D3 D4", "It costs {loss:money} {currency} a year more than it brings."),
     "effect_unknown": ("D3", "What the client costs us in hours and money is not on record."),
     # what to offer
-    "offer_price": ("D8 E4", "A price at which the work is worth it to us; what goes beyond the order priced far above."),
+    "offer_price": (
+        "D8 E4",
+        "A price at which the work is worth it to us: {price:money} {currency} a year for work like the last year's; what goes beyond the"
+        " order priced far above.",
+    ),
     "offer_scope": ("A6 E4", "A narrower scope: what we do well for it, and no more."),
     "offer_colleague": ("A6 D4 D8 E4", "A colleague or another provider who wants the work, with a proper hand-over."),
     # how it is told, and what is left unsaid

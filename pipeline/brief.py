@@ -27,11 +27,13 @@ from features.engine import measure
 from features.measures import Floats, Interval, Seen, sequence, window
 from features.our_promises import OURS, THEIRS
 from features.time import age_days, days_past, in_window, to_date
-from models.decision import Decision, Item
+from models.decision import Decision, wanted_price
 from models.evidence import LADDER, Evidence
+from models.exit_check import Item
 from models.sayings import Said, say
 from pipeline.evidence import Sight, by_client, known
 from pipeline.known import rows_at
+from pipeline.rates import with_rate
 from pipeline.snapshot import canonical_tables
 
 WANTED = 3  # documented reasons (D8)
@@ -86,7 +88,7 @@ def briefs(sight: Sight, evidences: Mapping[str, Evidence], decisions: Mapping[s
             "n_documented": n_documented,
             "too_few": say("too_few_reasons", n=n_documented).as_data() if n_documented < WANTED and not is_kept else None,
             "effect": [said.as_data() for said in _effect(evidence)],
-            "offers": [said.as_data() for said in _offers(evidence, decision)],
+            "offers": [said.as_data() for said in _offers(evidence, decision, sight)],
             "settle": _settle(decision, papers.get(client, {})),
             "how": [said.as_data() for said in _how(evidence, decision)],
             "unsaid": [say(code).as_data() for code in ("unsaid_blame", "unsaid_scores", "unsaid_argument", "unsaid_heat")],
@@ -151,16 +153,7 @@ def _from_history(
     found: list[tuple[Said, list[dict[str, Any]]]] = []
     is_thin = evidence.margin is not None and evidence.margin < sight.source.settings.decide.thin_margin
     if is_thin and evidence.contribution is not None:
-        since, until = str(to_date(sight.day - YEAR)), str(to_date(sight.day))
-        said = say(
-            "reason_account",
-            since=since,
-            until=until,
-            revenue=evidence.revenue,
-            contribution=evidence.contribution,
-            currency=evidence.currency,
-        )
-        found.append((said, []))
+        found.append((_account(evidence, sight.day), []))
     if overdue := papers.get("overdue"):
         amount = sum(row["unpaid"] for row in overdue)
         said = say("reason_overdue", n=len(overdue), amount=amount, currency=evidence.currency, first=overdue[0]["due_on"])
@@ -175,6 +168,15 @@ def _from_history(
             dates = [str(to_date(day)) for day in days]
             found.append((say(f"reason_{kind.code}", n=n, last=dates[0]), [{"on": on} for on in dates]))
     return [said.as_data() | {"from": "history", "for_the_talk": True, "events": events} for said, events in found]
+
+
+def _account(evidence: Evidence, day: int) -> Said:
+    """The last year's revenue, and what was left of it or what it cost."""
+    since, until = str(to_date(day - YEAR)), str(to_date(day))
+    told = {"since": since, "until": until, "revenue": evidence.revenue, "currency": evidence.currency}
+    if evidence.revenue is not None and evidence.contribution is not None and evidence.contribution < 0:
+        return say("reason_account_loss", cost=evidence.revenue - evidence.contribution, **told)
+    return say("reason_account", contribution=evidence.contribution, **told)
 
 
 def _contacts(sight: Sight) -> dict[str, dict[str, tuple[int, list[int]]]]:
@@ -244,18 +246,24 @@ def _plain(column: str, value: Any) -> Any:
 
 
 def _invoices(sight: Sight) -> list[tuple[str, pd.DataFrame]]:
+    """`amount` is in `currency`, as on the invoice; `unpaid` in ours, as in the balance: of an invoice without a rate it is unknown."""
+    own = sight.source.business.currency
     columns = ["client_id", "invoice_id", "due_on", "amount", "currency", "disputed_on"]
-    rows = rows_at(sight.validated, "invoices", sight.day, columns, of=sight.clients)
+    given = with_rate(sight.validated / "invoices.parquet", *columns)
+    rows = rows_at(sight.validated, "invoices", sight.day, given, of=sight.clients)
     if rows is None:
         return []
+    is_own = rows["currency"].fillna(own) == own
+    rate = rows["rate"] if "rate" in rows else is_own.astype(np.float64).where(is_own)
+    rows = rows[[*columns, "day"]]
     disputed = rows[age_days(rows["disputed_on"], sight.day) <= YEAR].sort_values(["disputed_on", "invoice_id"], ascending=[False, True])
     found = [("disputed", disputed.drop(columns=["due_on"]))]
     paid = rows_at(sight.validated, "payments", sight.day, ["invoice_id", "amount"], of=set(rows["invoice_id"]), key="invoice_id")
     if paid is not None:
-        unpaid = rows["amount"] - rows["invoice_id"].map(paid.groupby("invoice_id")["amount"].sum()).fillna(0)
-        is_own = rows["currency"].fillna(sight.source.business.currency) == sight.source.business.currency
+        settled = rows["invoice_id"].map(paid.groupby("invoice_id")["amount"].sum()).fillna(0)
+        unpaid = np.rint(rows["amount"] * rate) - np.rint(settled * rate)
         overdue = rows.assign(unpaid=unpaid, days_overdue=age_days(rows["due_on"], sight.day))
-        overdue = overdue[(unpaid > 0) & (overdue["days_overdue"] > 0) & is_own].sort_values(["due_on", "invoice_id"])
+        overdue = overdue[(unpaid > 0) & (overdue["days_overdue"] > 0)].sort_values(["due_on", "invoice_id"])
         found.append(("overdue", overdue.drop(columns=["disputed_on"])))
     return found
 
@@ -267,10 +275,12 @@ def _commitments(sight: Sight) -> list[tuple[str, pd.DataFrame]]:
         return []
     is_open = rows["done_on"].isna() & rows["cancelled_on"].isna()
     past_days = age_days(rows["due_on"], sight.day)
-    is_past = (past_days > 0) & (past_days <= sight.source.settings.decide.overdue_within_days)  # older ones: rows that nobody closed
+    forgotten = past_days > sight.source.settings.decide.overdue_within_days  # rows that nobody closed
+    is_past = (past_days > 0) & ~forgotten
     was_late = (age_days(rows["due_on"], rows["done_on"]) > 0) & (age_days(rows["done_on"], sight.day) <= YEAR)
     broken = rows[(rows["owed_by"] == THEIRS) & ((is_open & is_past) | was_late)]
-    standing = rows[is_open].drop(columns=["done_on", "cancelled_on"]).sort_values(["due_on", "commitment_id"])
+    standing = rows[is_open].assign(forgotten=forgotten).sort_values(["forgotten", "due_on", "commitment_id"])
+    standing = standing.drop(columns=["done_on", "cancelled_on", "forgotten"])
     return [
         ("broken", broken.drop(columns=["owed_by", "cancelled_on"]).sort_values(["due_on", "commitment_id"], ascending=[False, True])),
         *((name, standing[standing["owed_by"] == side].drop(columns="owed_by")) for name, side in (("ours", OURS), ("theirs", THEIRS))),
@@ -287,18 +297,25 @@ def _effect(evidence: Evidence) -> list[Said]:
         found.append(say("effect_hours", hours=evidence.hours))
     if evidence.hours_share is not None and evidence.revenue_share is not None and evidence.hours_share > evidence.revenue_share:
         found.append(say("effect_share", hours=evidence.hours_share, revenue=evidence.revenue_share))
-    if evidence.contribution is not None and evidence.margin is not None:
+    if evidence.contribution is not None and evidence.contribution < 0:
+        found.append(say("effect_loss", loss=-evidence.contribution, currency=evidence.currency))
+    elif evidence.contribution is not None and evidence.margin is not None:
         found.append(say("effect_money", contribution=evidence.contribution, margin=evidence.margin, currency=evidence.currency))
     return found or [say("effect_unknown")]
 
 
-def _offers(evidence: Evidence, decision: Decision) -> list[Said]:
+def _offers(evidence: Evidence, decision: Decision, sight: Sight) -> list[Said]:
     """A6, D8, E4: what can be offered instead, but for what was tried already."""
     if not _is_burden(decision):
         return []
     tried = {step.kind for step in evidence.steps or ()}
-    offers = {"reprice": "offer_price", "set_boundaries": "offer_scope", "refer_out": "offer_colleague"}
-    return [say(code) for kind, code in offers.items() if kind not in tried or kind == decision.action or kind == "refer_out"]
+    price = wanted_price(evidence, sight.source.settings.decide)
+    offers = {
+        "reprice": say("offer_price", price=price, currency=evidence.currency),
+        "set_boundaries": say("offer_scope"),
+        "refer_out": say("offer_colleague"),
+    }
+    return [offer for kind, offer in offers.items() if kind not in tried or kind == decision.action or kind == "refer_out"]
 
 
 def _is_burden(decision: Decision) -> bool:

@@ -16,12 +16,14 @@
                            measured; data/sources/actions_to_record.sql brings them into a source. A spreadsheet makes 123 of the id 00123,
                            and ids that it would run as formulas stand with an apostrophe: action_id carries the day of the draw and the id
                            letter by letter, as hexadecimal; client_id and done_on are only for show.
-    manifest.json          sha256 sums of all, hashes of models, policy and data; written as the scores are: all or nothing, idempotent
+    manifest.json          sha256 sums of all, hashes of models, policy and data, and the sum of the scores' manifest that they belong to
+                           (`rests_on`); written with the scores: all or nothing, idempotent
 
 Money in minor units of the source's currency. Advice to a named person: nothing here acts, writes to a client or bars one.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -36,12 +38,12 @@ from features.time import steps_back, to_date
 from models.capacity import Candidate, Lot, choose
 from models.decision import Decision, decide, is_leaving, is_misfit, margin_at_risk, no_effort
 from models.evidence import ACTIONS, LADDER, Evidence, WhatIf
-from models.sayings import Said
+from models.sayings import MINOR_UNITS, Said
 from pipeline.brief import briefs
-from pipeline.delivery import deliver, shown, write_spreadsheet
+from pipeline.delivery import Delivery, shown, write_spreadsheet
 from pipeline.economics import Economics, economics, without
 from pipeline.evidence import Sight, evidences
-from pipeline.judge import Champions, seen
+from pipeline.judge import Champions, Looked, seen
 from pipeline.policy import hits, read_policy
 from pipeline.source import SOURCES, Source
 from pipeline.stage import console
@@ -49,6 +51,7 @@ from pipeline.tables import TABLES, arrow_schema, write_json, write_parquet, wri
 
 SHOWN = 5  # efforts, and burdens, printed
 HOLD_OUT = "hold_out"
+YEAR = "365"  # of the economics' windows
 READ_BACK = SOURCES / "actions_to_record.sql"
 TO_RECORD = pa.schema([arrow_schema(TABLES["actions"]).field(name) for name in TABLES["actions"].names])
 
@@ -69,25 +72,30 @@ class Decided:
     facts: dict[str, Any]
 
 
-def decided(source: Source, day: int, champions: Champions, scores: pa.Table) -> Decided:
-    """One decision per eligible client of `scores` (the contract of pipeline/score.py, without the decision's columns) at `day`."""
-    knobs, policy = source.settings.decide, read_policy(source)
-    n_back = max(knobs.cooling_off_snapshots - 1, policy.grace_snapshots)
-    days = [*steps_back(day, source.settings.time.cadence, n_back), day]
-    looked = seen(source, champions, days)
+def looked_at(source: Source, day: int) -> list[int]:
+    """The as_ofs that a decision at `day` has to look at, `day` the last."""
+    n_back = max(source.settings.decide.cooling_off_snapshots - 1, read_policy(source).grace_snapshots)
+    return [*steps_back(day, source.settings.time.cadence, n_back), day]
+
+
+def decided(source: Source, champions: Champions, looked: Looked, scores: pa.Table) -> Decided:
+    """One decision per eligible client of `scores` (the contract of pipeline/score.py, without the decision's columns) at the newest day of
+    `looked`, which are the clients on the days of `looked_at`."""
+    day, knobs, policy = looked.day, source.settings.decide, read_policy(source)
+    clients = seen(champions, looked)
     everyone = scores.to_pandas()
     with_us = everyone.loc[everyone["status"] != "gone", "client_id"]
     sight = Sight(
         source=source,
         day=day,
         scores=everyone[everyone["status"] == "eligible"],
-        seen=looked,
+        seen=clients,
         economics=economics(source.output / "validate", source, list(with_us), day),
         policy=policy,
-        hits=hits(policy, looked, day),
+        hits=hits(policy, clients, day),
         champions=champions,
     )
-    known = evidences(sight, days[-knobs.cooling_off_snapshots :])
+    known = evidences(sight, looked_at(source, day)[-knobs.cooling_off_snapshots :])
     known = _weighed(_with_what_if(known, sight.economics, source), sight)
     decisions = {client: decide(evidence, knobs) for client, evidence in known.items()}
     spoken = briefs(sight, known, decisions)
@@ -97,9 +105,24 @@ def decided(source: Source, day: int, champions: Champions, scores: pa.Table) ->
         "n_rows": len(rows),
         "actions": _counts(row["action"] for row in rows),
         "quadrants": _counts(row["quadrant"] for row in rows),
+        "warnings": _warnings(sight.economics),
     }
     whale = _whale(sight.economics, source.business.currency)
     return Decided(day, rows, _columns(known, decisions), sight.economics, whale, _to_record(known, sight), facts)
+
+
+def _warnings(money: Economics) -> list[str]:
+    """What would make many of the decisions wrong at once."""
+    brought = money.portfolio["totals"][YEAR]["contribution"]
+    if brought is None or brought >= 0:
+        return []
+    n_losses, n_known = (int(found.sum()) for found in (money.whale["contribution"] < 0, money.whale["contribution"].notna()))
+    cost, came_from = money.portfolio["hour"]["cost"], money.portfolio["hour"]["cost_from"]
+    return [
+        f"the clients together cost {-brought / MINOR_UNITS:,.0f} {money.portfolio['currency']} more than they brought in the last year "
+        f"({n_losses:,} of {n_known:,} do): before any talk check that all invoices are there and what an hour costs "
+        f"({cost / MINOR_UNITS:,.2f}, from {came_from})"
+    ]
 
 
 def _counts(names: Any) -> dict[str, int]:
@@ -107,10 +130,10 @@ def _counts(names: Any) -> dict[str, int]:
 
 
 def _with_what_if(known: Mapping[str, Evidence], money: Economics, source: Source) -> dict[str, Evidence]:
-    """The what-if of those of whom an exit is to be thought: it costs a look at the portfolio each."""
+    """The what-if of those of whom an exit is to be thought, misfits and known losses: it costs a look at the portfolio each."""
     found = {}
     for client, evidence in known.items():
-        if is_misfit(evidence, source.settings.decide):
+        if is_misfit(evidence, source.settings.decide) or (evidence.contribution or 0) < 0:
             lost = without(money, client)
             what_if = WhatIf(**{part.name: lost[part.name] for part in fields(WhatIf)})
             evidence = replace(evidence, what_if=what_if)
@@ -245,8 +268,8 @@ def _whale(money: Economics, currency: str) -> pa.Table:
 # ---- files and terminal -----------------------------------------------------------------------------------------------------------
 
 
-def write_decisions(folder: Path, found: Decided, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes all files and the manifest (`facts`: source, as_of, hashes), all or nothing, where they differ; returns the manifest."""
+def to_deliver(folder: Path, found: Decided, facts: Mapping[str, Any]) -> Delivery:
+    """All files, and what the manifest says beside (`facts`: source, as_of, hashes)."""
 
     def write(made: Path) -> None:
         lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in found.rows)
@@ -256,7 +279,7 @@ def write_decisions(folder: Path, found: Decided, facts: Mapping[str, Any]) -> d
         write_json(made / "portfolio.json", found.economics.portfolio_json())
         write_spreadsheet(made / "actions_to_record.csv", found.to_record)
 
-    return deliver(folder, write, {**facts, **found.facts}, stamp="decided_at")
+    return Delivery(folder, write, {**facts, **found.facts}, stamp="decided_at")
 
 
 def tell(found: Decided, folder: Path) -> None:
@@ -270,6 +293,8 @@ def tell(found: Decided, folder: Path) -> None:
     for row in urgent(found.rows):
         owner = f" ({shown(row['account_owner'])})" if row["account_owner"] else ""
         console.print(f"  {row['action'].replace('_', ' ')}: {shown(row['client_id'])}{owner}  {shown(row['because']['sentence'])}")
+    for warning in found.facts["warnings"]:
+        console.print(f"note: {warning}", markup=False)
     for what, why in found.economics.missing.items():
         console.print(f"not known: {what}: {why}", markup=False)
     if found.to_record.num_rows:
@@ -279,14 +304,14 @@ def tell(found: Decided, folder: Path) -> None:
 
 
 def urgent(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The efforts worth most, then the burdens by the step they have come to and by what they cost us."""
+    """The efforts worth most, then the burdens: partings first, then those that cost us most."""
 
     def worth(row: Mapping[str, Any]) -> tuple[float, str]:
         return -(row["expected_value"] or 0), row["client_id"]
 
-    def weight(row: Mapping[str, Any]) -> tuple[int, float, str]:
+    def weight(row: Mapping[str, Any]) -> tuple[bool, float, str]:
         contribution = row["evidence"]["contribution"]
-        return -LADDER.index(row["action"]), contribution if contribution is not None else 0.0, row["client_id"]
+        return row["action"] != LADDER[-1], contribution if contribution is not None else math.inf, row["client_id"]
 
     efforts = sorted((row for row in rows if row["action"] == "win_back"), key=worth)
     burdens = sorted((row for row in rows if row["action"] in LADDER), key=weight)

@@ -1,12 +1,15 @@
-"""Files to hand over -> one folder with a manifest of their sha256 sums: all or nothing, and only where something differs from what stands.
+"""Files to hand over -> folders with manifests of their sha256 sums: all or nothing, and only where something differs from what stands.
 
 Also what makes text of the data safe where others open it: a spreadsheet runs no cell, a terminal shows no markup.
 """
 
+import glob
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,27 +24,81 @@ MANIFEST = "manifest.json"
 FORMULA = re.compile(r"[\t\r\n\x00]|\s*[=+\-@＝＋－＠]")
 
 
-def deliver(folder: Path, write: Callable[[Path], None], facts: dict[str, Any], *, stamp: str) -> dict[str, Any]:
-    """Lets `write` fill a folder and puts it in the place of `folder` with a manifest, which is returned.
-
-    facts: what the manifest says beside `files`. stamp: its key for the moment of the first writing, the one thing that a second run would
-    change: where facts and files are as they stand, nothing is written and the earlier moment stays.
+@dataclass(frozen=True)
+class Delivery:
+    """A folder to hand over. write: fills a folder with its files. facts: what its manifest says beside `files`. stamp: the manifest's key
+    for the moment of the first writing, the one thing that a second run would change.
     """
-    with tempfile.TemporaryDirectory(prefix="clientfit-") as own:
-        made = Path(own)
-        write(made)
-        files = {path.name: {"sha256": sha256_of(path)} for path in sorted(made.iterdir())}
-        manifest = facts | {"files": files}
-        earlier = read_json(folder / MANIFEST) if (folder / MANIFEST).exists() else {}
-        stamped_at = earlier.pop(stamp, None) if isinstance(earlier, dict) else None
-        fits = bool(stamped_at) and earlier == manifest
-        manifest |= {stamp: stamped_at if fits else datetime.now(UTC).isoformat(timespec="seconds")}
-        if not (fits and all((folder / name).is_file() and sha256_of(folder / name) == files[name]["sha256"] for name in files)):
-            with folder_written_whole(folder) as building:
-                for name in files:
-                    shutil.copyfile(made / name, building / name)
-                write_json(building / MANIFEST, manifest)
+
+    folder: Path
+    write: Callable[[Path], None]
+    facts: Mapping[str, Any]
+    stamp: str
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / MANIFEST
+
+    @property
+    def manifest_name(self) -> str:
+        """What other manifests call it: its place below the source's outputs."""
+        return "/".join(self.manifest.parts[-3:])
+
+
+def deliver(*deliveries: Delivery) -> list[dict[str, Any]]:
+    """Makes every folder and puts each in its place with a manifest; the manifests are returned. One process at a time for a folder.
+
+    All are written and synced before the first is put in its place, in the order given. Two folders cannot be replaced at once, so each
+    manifest names those of the folders before it by their sums (`rests_on`): what a crash in between leaves, `is_of_one_run` tells, and
+    the next delivery mends it. Where all of a folder is as it stands, nothing is written and the earlier moment stays.
+    """
+    with ExitStack() as made, ExitStack() as swaps:  # left in the reverse order: swapped before what was made is thrown away
+        staged: list[Path] = []
+        manifests: list[dict[str, Any]] = []
+        sums: dict[str, str] = {}
+        for one in deliveries:
+            staged.append(Path(made.enter_context(tempfile.TemporaryDirectory(prefix="clientfit-"))))
+            manifests.append(_made(one, staged[-1], sums))
+            sums[one.manifest_name] = sha256_of(staged[-1] / MANIFEST)
+        for one, own in reversed([*zip(deliveries, staged, strict=True)]):  # the last to be entered is the first to be swapped
+            _swept(one.folder)
+            if not _stands(one.folder, own):
+                building = swaps.enter_context(folder_written_whole(one.folder))
+                for path in own.iterdir():
+                    with written_whole(building / path.name) as temporary:
+                        shutil.copyfile(path, temporary)
+    return manifests
+
+
+def _made(one: Delivery, folder: Path, sums: Mapping[str, str]) -> dict[str, Any]:
+    """Fills the folder with files and manifest; the manifest. sums: of the manifests that it rests on."""
+    one.write(folder)
+    files = {path.name: {"sha256": sha256_of(path)} for path in sorted(folder.iterdir())}
+    manifest = {**one.facts, **({"rests_on": dict(sums)} if sums else {}), "files": files}
+    earlier = read_json(one.manifest) if one.manifest.exists() else {}
+    stamped_at = earlier.pop(one.stamp, None) if isinstance(earlier, dict) else None
+    fits = bool(stamped_at) and earlier == manifest
+    manifest[one.stamp] = stamped_at if fits else datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(folder / MANIFEST, manifest)
     return manifest
+
+
+def _stands(folder: Path, made: Path) -> bool:
+    """Whether every file of `made` stands in `folder`, byte for byte."""
+    return all((folder / path.name).is_file() and sha256_of(folder / path.name) == sha256_of(path) for path in made.iterdir())
+
+
+def _swept(folder: Path) -> None:
+    """Removes what a killed run was building beside the folder."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        shutil.rmtree(left)
+
+
+def is_of_one_run(folder: Path) -> bool:
+    """Whether what a delivered folder says it rests on stands beside it as it did when the folder was delivered."""
+    sums = read_json(folder / MANIFEST).get("rests_on", {})
+    paths = {folder.parent.parent / name: stated for name, stated in sums.items()}
+    return all(path.is_file() and sha256_of(path) == stated for path, stated in paths.items())
 
 
 def write_spreadsheet(path: Path, table: pa.Table) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from features.contact_frequency import VALUE_COLUMN
 from features.focus_fit import OFF_FOCUS_MILLI
 from features.our_promises import OURS, THEIRS, WINDOW_DAYS
 from features.time import age_days, to_date
@@ -84,6 +85,7 @@ def evidences(sight: Sight, cooling_off: Sequence[int]) -> dict[str, Evidence]:
         _risks(sight, cooling_off),
         _columns(now),
         _accounts(sight, now),
+        _sizes(sight, cooling_off),
         _rules(sight),
         _promises(sight),
         _contracts(sight),
@@ -153,6 +155,15 @@ def _accounts(sight: Sight, now: Mapping[str, dict[str, Any]]) -> dict[str, dict
         rank = ranks[client]["rank"]
         found[client] = own | {"value_rank": None if rank is None else int(rank)}
     return found
+
+
+def _sizes(sight: Sight, days: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """Each client's revenue of a year over the median client's, at each of the days."""
+    if VALUE_COLUMN not in sight.seen:
+        return {}
+    revenue = sight.seen.pivot(index="client_id", columns="as_of", values=VALUE_COLUMN).reindex(columns=list(days))
+    sizes = revenue / revenue.where(revenue > 0).median()
+    return {str(client): {"sizes": tuple(known(each) for each in row)} for client, *row in sizes.itertuples()}
 
 
 def _rules(sight: Sight) -> dict[str, dict[str, Any]]:

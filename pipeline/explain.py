@@ -35,7 +35,7 @@ from models import fitting, scorer
 from pipeline import policy, reasons
 from pipeline.delivery import shown
 from pipeline.featurize import featurize
-from pipeline.judge import CHURN, MISFIT, Verdict, champions_of, chosen_day, hindsight_note, judge, lack_of, seen
+from pipeline.judge import CHURN, MISFIT, Looked, Verdict, champions_of, chosen_day, hindsight_note, judge, lack_of, look, seen
 from pipeline.register import no_model, read_trained_model
 from pipeline.source import Source, selected_source
 from pipeline.stage import command, console, stage
@@ -242,7 +242,9 @@ def explain_client(source: Source, client: str) -> list[Path]:
     validated = source.output / "validate"
     day = chosen_day(source, None, validated)
     champions = champions_of(source)
-    found = judge(source, champions, day, only=client)
+    rules = policy.read_policy(source)
+    looked = look(source, [*steps_back(day, source.settings.time.cadence, rules.grace_snapshots), day], only=client)
+    found = judge(source, champions, looked)
     status = _status_of(client, found.everyone, source)
     console.print(f"[bold]{shown(client)}[/bold] on {to_date(day)}: {status}")
     if not len(found.eligible):
@@ -255,15 +257,13 @@ def explain_client(source: Source, client: str) -> list[Path]:
     pictures = [_tell_verdict(source, client, target, verdict) for target, verdict in found.verdicts.items()]
     if MISFIT not in found.verdicts:
         console.print(f"no probability of {RISK[MISFIT]}: {lack_of(source, MISFIT)}", markup=False)
-        _tell_policy(source, client, day)
+        _tell_policy(rules, looked)
     return pictures
 
 
-def _tell_policy(source: Source, client: str, day: int) -> None:
+def _tell_policy(rules: policy.Policy, looked: Looked) -> None:
     """Prints which rules of the written policy the client meets: all that can be said of its fit without a model."""
-    rules = policy.read_policy(source)
-    days = [*steps_back(day, source.settings.time.cadence, rules.grace_snapshots), day]
-    found = policy.hits(rules, seen(source, {}, days, only=client), day)
+    found = policy.hits(rules, seen({}, looked), looked.day)
     met = found[found["is_hit"].astype(bool)]
     console.print(f"  of the {found['is_measurable'].sum()} written rules that can be measured it meets {len(met)} ({rules.path})")
     for evidence in met["evidence"]:

@@ -17,6 +17,8 @@ from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
 from pipeline.tables import folder_written_whole, write_json, write_parquet
 
+NO_CLIENTS = pa.schema([("client_id", pa.string()), ("as_of", pa.date32())]).empty_table()  # asks which columns the tables give, no more
+
 
 def featurize(validated: Path, snapshots: pa.Table, source: Source) -> Features:
     """The features of the snapshots (client_id, as_of as a date; other columns are not read), sorted by both.

@@ -5,7 +5,11 @@ stood then, but by today's champions, which may have learned from what came afte
 
 Churn has a champion or nothing can be said. Misfit may have none: where the last training here says that there is nothing to learn from, or
 none was ever registered. What an earlier training registered is then left alone and not asked: it answers for other data, perhaps another
-basis. Nor is a champion asked that cannot be used: trained on another question, or damaged. Misfit's lack is told and never stops churn.
+basis. Nor is a champion asked that cannot be used: trained on another question or on tables that are gone, or damaged. Misfit's lack is
+told and never stops churn.
+
+Features cost most, so clients are looked at once, over all the days that matter; then `judge` says all of the newest day, `seen` the
+probabilities of every day.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +26,7 @@ from features.errors import NotEnoughHistory, UserError
 from features.time import is_hindsight, to_date, to_day
 from models import scorer
 from pipeline import mlstore, reasons
-from pipeline.featurize import featurize
+from pipeline.featurize import NO_CLIENTS, featurize
 from pipeline.mlstore import CHAMPION, Version
 from pipeline.question import asked_of, differing, question_of, worded
 from pipeline.register import no_model
@@ -57,11 +61,11 @@ Champions = Mapping[str, Champion]
 
 @dataclass(frozen=True)
 class Looked:
-    """Clients as they stood on some days. everyone: client_id, as_of (date), status. eligible: client_id, as_of of those, by both.
-
-    features: the feature columns of `eligible`, in its order.
+    """Clients as they stood on some days, `day` the newest. everyone: client_id, as_of (date), status. eligible: client_id, as_of of
+    those, by both. features: the feature columns of `eligible`, in its order.
     """
 
+    day: int
     everyone: pd.DataFrame
     eligible: pd.DataFrame
     features: pd.DataFrame
@@ -81,7 +85,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judged(Looked):
-    """Clients on one day, with a verdict per target that has a champion: churn always, misfit where it can."""
+    """Clients on `day` alone, with a verdict per target that has a champion: churn always, misfit where it can."""
 
     verdicts: Mapping[str, Verdict]
 
@@ -106,7 +110,7 @@ def champion_of(source: Source, target: str) -> Champion | None:
     """The source's champion of a target, its files compared with the registry before any of it is loaded; None: misfit has none.
 
     Raises UserError if churn has none, and for either target if the champion was trained on another question than the source's settings
-    ask, is of another format, or damaged.
+    ask or on columns that there are no longer, is of another format, or damaged.
     """
     name = source.registered(target)
     version = None
@@ -134,6 +138,7 @@ def champion_of(source: Source, target: str) -> Champion | None:
             cure=f"run `make train SOURCE={source.folder}`: its model takes the champion's place",
         )
     _check_question(source, champion, target)
+    _check_columns(source, champion)
     return champion
 
 
@@ -157,6 +162,20 @@ def _check_question(source: Source, champion: Champion, target: str) -> None:
             found=f"a champion trained on {worded(trained_on, parts)}",
             wanted=f"{worded(wanted, parts)}, as the settings of {source.name} have it now",
             cure=f"run `make train SOURCE={source.folder}`: its model takes the champion's place; or set the settings back",
+        )
+
+
+def _check_columns(source: Source, champion: Champion) -> None:
+    made = featurize(source.output / "validate", NO_CLIENTS, source)
+    lacking = [name for name in champion.model.columns if name not in made.frame.columns]
+    if lacking:
+        gone = [f"{signal} (needs {', '.join(tables)})" for signal, tables in made.unavailable.items()]
+        gone += [f"{name} (needs {', '.join(tables)})" for name, (_, tables) in made.left_out.items() if name in lacking]
+        raise UserError(
+            str(champion.version),
+            found=f"no {', '.join(lacking[:5])} ({len(lacking)} in all) in the features; unavailable: {', '.join(gone) or 'nothing'}",
+            wanted=f"the {len(champion.model.columns)} columns it was trained on",
+            cure="bring the missing tables, or train anew on what there is: `make train`",
         )
 
 
@@ -212,17 +231,18 @@ def chosen_day(source: Source, text: str | None, validated: Path) -> int:
     return day
 
 
-def look(source: Source, champions: Champions, days: Sequence[int], *, only: str | None = None) -> Looked:
+def look(source: Source, days: Sequence[int], *, only: str | None = None) -> Looked:
     """Every client known on each of `days`, with its status; and the features of the eligible ones (or of the only one asked for).
 
     Features are computed once for all days; a row is the same bit for bit whichever days it is asked for with.
-    Raises NotEnoughHistory if no client is known on any, UserError if a champion needs columns that there are no longer.
+    Raises NotEnoughHistory if no client is known on any.
     """
+    day = max(days)
     everyone = snapshots(canonical_tables(source.output / "validate"), sorted(set(days)), source).select([*KEYS, "status"]).to_pandas()
     if everyone.empty:
         raise NotEnoughHistory(
             "AS_OF",
-            found=f"no client known on {to_date(max(days))}",
+            found=f"no client known on {to_date(day)}",
             wanted="at least one",
             cure="choose a later date, or bring a longer history",
         )
@@ -230,14 +250,15 @@ def look(source: Source, champions: Champions, days: Sequence[int], *, only: str
     if only is not None:
         eligible = eligible[eligible["client_id"] == only]
     eligible = eligible[KEYS].sort_values(KEYS, kind="stable", ignore_index=True)
-    return Looked(everyone, eligible, features_for(source, champions, eligible))
+    return Looked(day, everyone, eligible, features_for(source, eligible))
 
 
-def judge(source: Source, champions: Champions, day: int, *, only: str | None = None) -> Judged:
-    """Every client known on `day`; the eligible ones (or only the one asked for) judged by each champion."""
-    looked = look(source, champions, [day], only=only)
-    verdicts = {target: _verdict(source, target, champion, looked.features) for target, champion in champions.items()}
-    return Judged(looked.everyone, looked.eligible, looked.features, verdicts)
+def judge(source: Source, champions: Champions, looked: Looked) -> Judged:
+    """Every client known on the newest day that was looked at; the eligible ones judged by each champion."""
+    everyone, eligible = (rows[rows["as_of"] == to_date(looked.day)].reset_index(drop=True) for rows in (looked.everyone, looked.eligible))
+    features = looked.features[looked.eligible["as_of"] == to_date(looked.day)].reset_index(drop=True)
+    verdicts = {target: _verdict(source, target, champion, features) for target, champion in champions.items()}
+    return Judged(looked.day, everyone, eligible, features, verdicts)
 
 
 def _verdict(source: Source, target: str, champion: Champion, features: pd.DataFrame) -> Verdict:
@@ -255,10 +276,9 @@ def _verdict(source: Source, target: str, champion: Champion, features: pd.DataF
     return Verdict(champion, model.predict(features), explained, found)
 
 
-def seen(source: Source, champions: Champions, days: Sequence[int], *, only: str | None = None) -> pd.DataFrame:
-    """One row per eligible client (or the only one asked for) and as_of of `days`, by both: client_id, as_of (local day),
-    churn_probability, misfit_probability (NaN without a champion), then the feature columns."""
-    looked = look(source, champions, days, only=only)
+def seen(champions: Champions, looked: Looked) -> pd.DataFrame:
+    """One row per eligible client and as_of that was looked at, by both: client_id, as_of (local day), churn_probability,
+    misfit_probability (NaN without a champion), then the feature columns."""
     probabilities = {
         f"{target}_probability": champions[target].model.predict(looked.features)["probability"] if target in champions else np.nan
         for target in (CHURN, MISFIT)
@@ -267,23 +287,9 @@ def seen(source: Source, champions: Champions, days: Sequence[int], *, only: str
     return pd.concat([keys, looked.features], axis=1)
 
 
-def features_for(source: Source, champions: Champions, asked: pd.DataFrame) -> pd.DataFrame:
-    """The feature columns of the clients of `asked` (client_id, as_of as a date), in its order, as featurize makes them for training.
-
-    Raises UserError if a champion needs columns that this source's tables or this code no longer give.
-    """
+def features_for(source: Source, asked: pd.DataFrame) -> pd.DataFrame:
+    """The feature columns of the clients of `asked` (client_id, as_of as a date), in its order, as featurize makes them for training."""
     made = featurize(source.output / "validate", pa.Table.from_pandas(asked, preserve_index=False), source)
-    for champion in champions.values():
-        lacking = [name for name in champion.model.columns if name not in made.frame.columns]
-        if lacking:
-            gone = [f"{signal} (needs {', '.join(tables)})" for signal, tables in made.unavailable.items()]
-            gone += [f"{name} (needs {', '.join(tables)})" for name, (_, tables) in made.left_out.items() if name in lacking]
-            raise UserError(
-                str(champion.version),
-                found=f"no {', '.join(lacking[:5])} ({len(lacking)} in all) in the features; unavailable: {', '.join(gone) or 'nothing'}",
-                wanted=f"the {len(champion.model.columns)} columns it was trained on",
-                cure="bring the missing tables, or train anew on what there is: `make train`",
-            )
     days = np.array([to_day(on) for on in asked["as_of"]], np.int64)
     placed = asked[["client_id"]].assign(as_of=days).merge(made.frame, on=KEYS, how="left", validate="1:1")
     return placed[[column.name for _, column in made.columns]]

@@ -22,13 +22,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import features as signals_package
 from features.contract import Column, columns_in, discovered, spoken
 from features.errors import UserError
-from pipeline.featurize import featurize
+from pipeline.featurize import NO_CLIENTS, featurize
 from pipeline.settings import checked, read_yaml
 from pipeline.source import SOURCES, Source
 from pipeline.tables import sha256_of
@@ -37,7 +36,6 @@ NAME = "policy.yaml"
 DEAL_BREAKER = "deal_breaker"
 BOUNDS: dict[str, Callable[[Any, Any], Any]] = {"above": gt, "below": lt, "at_least": ge, "at_most": le}
 HITS = ["client_id", "rule", "kind", "weight", "is_measurable", "is_hit", "held_snapshots", "evidence"]
-NO_CLIENTS = pa.schema([("client_id", pa.string()), ("as_of", pa.date32())]).empty_table()
 
 
 @dataclass(frozen=True)

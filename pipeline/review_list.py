@@ -41,7 +41,7 @@ from models.decision import cut
 from models.review_estimate import Honest, Share, honest_precision
 from pipeline import policy
 from pipeline.delivery import shown, write_spreadsheet
-from pipeline.judge import MISFIT, Champion, chosen_day, hindsight_note, lack_of, seen, usable_champion_of
+from pipeline.judge import MISFIT, Champion, chosen_day, hindsight_note, lack_of, look, seen, usable_champion_of
 from pipeline.snapshot import canonical_tables
 from pipeline.source import SOURCES, Source, selected_source
 from pipeline.stage import console, stage
@@ -120,7 +120,7 @@ def draw_up(source: Source, champion: Champion | None, day: int) -> Drawn:
     """The list at `day`. Raises NotEnoughHistory where no client is eligible, or none that was not reviewed of late."""
     settings, rules = source.settings, policy.read_policy(source)
     days = [*steps_back(day, settings.time.cadence, rules.grace_snapshots), day]
-    clients = seen(source, {MISFIT: champion} if champion else {}, days)
+    clients = seen({MISFIT: champion} if champion else {}, look(source, days))
     now = clients[clients["as_of"] == day].set_index("client_id")
     if now.empty:
         raise NotEnoughHistory(

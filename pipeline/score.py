@@ -27,10 +27,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.time import to_date
-from pipeline import mlstore, reasons, review_list
-from pipeline.decide import Decided, decided, write_decisions
-from pipeline.decide import tell as tell_decisions
-from pipeline.delivery import deliver, shown, write_spreadsheet
+from pipeline import decide, mlstore, reasons, review_list
+from pipeline.decide import Decided, decided, looked_at
+from pipeline.delivery import Delivery, deliver, shown, write_spreadsheet
 from pipeline.judge import (
     CHURN,
     CLEAR,
@@ -45,6 +44,7 @@ from pipeline.judge import (
     horizons_note,
     judge,
     lack_of,
+    look,
 )
 from pipeline.register import code_version
 from pipeline.snapshot import STATUSES
@@ -137,15 +137,15 @@ def _where(known: "pd.Series[Any]", text: str) -> list[str | None]:
 # ---- files ------------------------------------------------------------------------------------------------------------------------
 
 
-def write_scores(folder: Path, table: pa.Table, at_horizons: pa.Table, facts: dict[str, Any]) -> dict[str, Any]:
-    """Writes scores, horizons and manifest, all or nothing, and only where they differ from what stands there; returns the manifest."""
+def to_deliver(folder: Path, table: pa.Table, at_horizons: pa.Table, facts: dict[str, Any]) -> Delivery:
+    """Scores and horizons, and what the manifest says beside."""
 
     def write(made: Path) -> None:
         write_parquet(made / "scores.parquet", table)
         write_parquet(made / "horizons.parquet", at_horizons)
         write_spreadsheet(made / "scores.csv", table)
 
-    return deliver(folder, write, facts | {"n_rows": table.num_rows}, stamp="scored_at")
+    return Delivery(folder, write, facts | {"n_rows": table.num_rows}, stamp="scored_at")
 
 
 # ---- on the terminal --------------------------------------------------------------------------------------------------------------
@@ -201,14 +201,19 @@ class Scored:
 
 
 def score(source: Source, as_of: str | None) -> Scored:
-    """Scores every client, decides what to advise, and writes both folders. One process per source at a time."""
+    """Scores every client, decides what to advise, and writes both folders, whole and only where they differ from what stands there.
+
+    One process per source at a time. The decisions' manifest names the scores that they belong to, so that a crash between the two shows;
+    scoring again mends it.
+    """
     validated = source.output / "validate"
     data = data_version(validated)
     day = chosen_day(source, as_of, validated)
     champions = champions_of(source)
-    judged = judge(source, champions, day)
+    looked = look(source, looked_at(source, day))
+    judged = judge(source, champions, looked)
     little = source.settings.score.little_data_contacts
-    found = decided(source, day, champions, scores(judged, data, little))
+    found = decided(source, champions, looked, scores(judged, data, little))
     table = scores(judged, data, little, found.columns)
     facts = {
         "contract": CONTRACT,
@@ -227,8 +232,7 @@ def score(source: Source, as_of: str | None) -> Scored:
         console.print(note)
     decisions = source.output / "decide" / f"as_of={to_date(day)}"
     with mlstore.alone(f"score-{source.name}"):
-        manifest = write_scores(folder, table, horizons(judged), facts)
-        write_decisions(decisions, found, _decided_on(facts))
+        manifest, _ = deliver(to_deliver(folder, table, horizons(judged), facts), decide.to_deliver(decisions, found, _decided_on(facts)))
     return Scored(table, manifest, folder, found, decisions)
 
 
@@ -269,7 +273,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--as-of", metavar="YYYY-MM-DD", help="the day to look from (default: the day of the export)")
     scored = score(selected_source(), parser.parse_args(arguments).as_of)
     tell(scored.table, scored.manifest, scored.folder)
-    tell_decisions(scored.decided, scored.decisions)
+    decide.tell(scored.decided, scored.decisions)
 
 
 if __name__ == "__main__":

@@ -131,12 +131,13 @@ class DecideSettings(_Strict):
     settled_days: int = Field(ge=0)
     our_blame_share: float = Field(gt=0, le=1)
     overdue_within_days: int = Field(ge=1, le=3_650)
-    thin_margin: float = Field(ge=-1, le=1)
+    thin_margin: float = Field(ge=-1, lt=1)
     save_rate: float = Field(gt=0, le=1)
     win_back_hours: float = Field(ge=0)
     saved_days: int = Field(ge=1, le=3_650)
     hold_out_share: float = Field(ge=0, lt=1)
     key_account_share: float = Field(gt=0, le=1)
+    key_account_rank: int = Field(ge=0)
     tried_within_days: int = Field(ge=1)
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from features.time import to_date
 from pipeline import mlstore
-from pipeline.delivery import shown
+from pipeline.delivery import MANIFEST, is_of_one_run, shown
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version
 from pipeline.question import asked_of, differing, question_of, worded
 from pipeline.register import BECAUSE, no_model
@@ -89,7 +89,7 @@ def _present_data(source: Source) -> str:
 
 
 def score_lines(source: Source) -> Iterator[str]:
-    """The newest scores."""
+    """The newest scores, and whether the decisions beside them are theirs."""
     manifests = sorted((source.output / "score").glob("as_of=*/manifest.json"))
     if not manifests:
         yield "no scores yet: run `make score`"
@@ -100,6 +100,9 @@ def score_lines(source: Source) -> Iterator[str]:
     models = [own for own in (newest, newest.get("misfit", {})) if "model" in own]
     by = " and ".join(f"{own['model']} version {own['version']} (model {own['model_hash'][:12]})" for own in models)
     yield f"  by {by}: {manifests[-1].parent}"
+    decisions = source.output / "decide" / manifests[-1].parent.name
+    if not (decisions / MANIFEST).exists() or not is_of_one_run(decisions):
+        yield f"  the decisions beside them are missing or of another run: `make score AS_OF={newest['as_of']}` mends that"
 
 
 def _moment(seconds: float) -> str:

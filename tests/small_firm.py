@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 from histories import AS_OF, OFFICE, history
 
 from pipeline import decide
+from pipeline.delivery import deliver
+from pipeline.judge import look
 from pipeline.settings import load_settings
 from pipeline.snapshot import canonical_tables, snapshots
 from pipeline.tables import TABLES
@@ -126,10 +128,16 @@ def scored(source: Any, found: Mapping[str, Any], **columns: Any) -> pa.Table:
     return pa.Table.from_pandas(frame, preserve_index=False)
 
 
-def decided(source: Any, *targets: str, **columns: Any) -> decide.Decided:
+def decided(source: Any, *targets: str, prevalence: float = 0.1, **columns: Any) -> decide.Decided:
     """The decision with champions for the targets (default: both)."""
-    found = champions(*(targets or ("churn", "misfit")))
-    return decide.decided(source, AS_OF, found, scored(source, found, **columns))
+    found = champions(*(targets or ("churn", "misfit")), prevalence=prevalence)
+    looked = look(source, decide.looked_at(source, AS_OF))
+    return decide.decided(source, found, looked, scored(source, found, **columns))
+
+
+def write_decisions(folder: Path, found: decide.Decided, source_name: str = "firm") -> dict[str, Any]:
+    """Writes the decision's files alone, as `make score` writes them beside the scores; the manifest."""
+    return deliver(decide.to_deliver(folder, found, {"source": source_name}))[0]
 
 
 def by_client(found: decide.Decided) -> dict[str, Any]:

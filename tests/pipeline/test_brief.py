@@ -4,8 +4,12 @@ import json
 
 import pytest
 import yaml
+from histories import AS_OF
 from small_business import PROJECT
 from small_firm import CLIENTS, MONEY, PAPERS, by_client, contacts, decided, firm
+
+from models.evidence import Evidence
+from pipeline.brief import _account, _effect
 
 ALL = dict(MONEY | PAPERS)
 REPLIED = (12, 26, 40, 54)  # days ago on which a client wrote and had an answer
@@ -96,12 +100,22 @@ def test_broken_promises_are_a_reason_from_three_on_and_the_open_ones_are_settle
     ]
     [owed] = [each for each in tough["settle"] if each["name"] == "their_promises"]
     assert (owed["values"]["open"], owed["values"]["overdue"]) == (4, 2)
-    assert [row["commitment_id"] for row in owed["rows"]] == ["p0", "p8", "p6"]  # what nobody closed for years is to be settled, no reason
+    assert [row["commitment_id"] for row in owed["rows"]] == ["p8", "p6", "p9"]  # what nobody closed for years is told last, and no reason
+
+
+def test_what_is_left_of_the_revenue_is_told_as_what_it_is():
+    thin, loss = (Evidence("c", "ILS", revenue=100_000.0, contribution=left, margin=left / 1e5) for left in (10_000.0, -10_000.0))
+    assert [said.sentence for said in _effect(thin)] == [
+        "What is left of its revenue after the cost to serve, in the last year: 100 ILS (10%)."
+    ]
+    assert [said.sentence for said in _effect(loss)] == ["It costs 100 ILS a year more than it brings."]
+    assert _account(thin, AS_OF).sentence.endswith("revenue of 1,000 ILS, of which 100 was left after cost to serve.")
+    assert _account(loss, AS_OF).sentence.endswith("revenue of 1,000 ILS, while serving it cost 1,100.")
 
 
 def test_a_burdens_brief_says_the_effect_the_offers_what_to_settle_and_what_not_to_say(briefs):
     tough = briefs["tough"]
-    assert [each["code"] for each in tough["effect"]] == ["effect_hours", "effect_share", "effect_money"]
+    assert [each["code"] for each in tough["effect"]] == ["effect_hours", "effect_share", "effect_loss"]
     assert [each["code"] for each in tough["offers"]] == ["offer_price", "offer_scope", "offer_colleague"]
     assert {each["name"]: each["state"] for each in tough["settle"]} == {
         "open_balance": "open",

@@ -9,12 +9,12 @@ import yaml
 from histories import AS_OF, history
 from raw_sources import HEAD, as_they_are, raw_run
 from small_business import PROJECT
-from small_firm import CLIENTS, MONEY, PAPERS, by_client, champions, contacts, decided, firm, scored
+from small_firm import CLIENTS, MONEY, PAPERS, by_client, champions, contacts, decided, firm, write_decisions
 
 from features.engine import measure
 from features.measures import every_row, state
 from pipeline import decide
-from pipeline.judge import seen
+from pipeline.judge import look, seen
 from pipeline.known import rows_at
 from pipeline.source import SOURCES
 from pipeline.tables import read_json
@@ -41,7 +41,7 @@ def test_each_client_gets_its_quadrant_and_action(rows):
     assert {client: (row["quadrant"], row["action"]) for client, row in rows.items()} == {
         "calm": ("stay", "keep_and_grow"),
         "leaver": ("leaving", "win_back"),
-        "tough": ("misfit", "set_boundaries"),
+        "tough": ("misfit", "reprice"),
     }
 
 
@@ -90,7 +90,7 @@ def test_what_fell_due_too_long_ago_is_forgotten_and_blames_nobody(tmp_path):
 
 
 def test_where_promises_are_fresh_the_blame_is_the_signals_own(source, rows):
-    looked = seen(source, champions("churn", "misfit"), [AS_OF]).set_index("client_id")["delay_share_ours_180"].fillna(0)
+    looked = seen(champions("churn", "misfit"), look(source, [AS_OF])).set_index("client_id")["delay_share_ours_180"].fillna(0)
     assert {client: row["evidence"]["delay_share_ours"] for client, row in rows.items()} == looked.to_dict()
 
 
@@ -143,10 +143,12 @@ def test_what_comes_to_be_known_later_changes_nothing(tmp_path, rows):
 @pytest.mark.parametrize(
     ("actions", "action"),
     [
-        ("tough set_boundaries 30 -", "wait_and_watch"),
-        ("tough set_boundaries 120 agreed", "reprice"),
+        ("tough reprice 30 -", "wait_and_watch"),
+        ("tough set_boundaries 30 agreed", "reprice"),  # at a loss: its price need not wait for the talk to work
+        ("tough reprice 120 agreed", "set_boundaries"),
+        ("tough reprice 10 Refused", "refer_out"),
         ("tough set_boundaries 120 -\ntough reprice 100 -", "refer_out"),
-        ("tough set_boundaries -1 -", "set_boundaries"),  # recorded for tomorrow: not known today
+        ("tough reprice -1 -", "reprice"),  # recorded for tomorrow: not known today
     ],
 )
 def test_steps_on_record_move_a_client_up_the_ladder(tmp_path, actions, action):
@@ -166,26 +168,26 @@ def test_without_a_misfit_model_the_written_policy_judges_and_that_is_said(sourc
 
 def test_the_files_are_written_whole_and_only_where_they_differ(source, tmp_path):
     folder = tmp_path / "as_of"
-    first = decide.write_decisions(folder, decided(source), {"source": "firm"})
+    first = write_decisions(folder, decided(source))
     at = (folder / "decisions.jsonl").stat().st_mtime_ns
-    assert decide.write_decisions(folder, decided(source), {"source": "firm"}) == first
+    assert write_decisions(folder, decided(source)) == first
     assert (folder / "decisions.jsonl").stat().st_mtime_ns == at
     assert sorted(first["files"]) == ["actions_to_record.csv", "decisions.jsonl", "economics.parquet", "portfolio.json", "whale.csv"]
     lines = (folder / "decisions.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["client_id"] for line in lines] == sorted(CLIENTS)
     assert pq.read_table(folder / "economics.parquet").num_rows == 9
     (folder / "decisions.jsonl").write_text("spoiled", encoding="utf-8")
-    assert decide.write_decisions(folder, decided(source), {"source": "firm"}) == first
+    assert write_decisions(folder, decided(source)) == first
     assert len((folder / "decisions.jsonl").read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_a_failed_writing_leaves_the_earlier_files(source, tmp_path, monkeypatch):
     folder = tmp_path / "as_of"
-    decide.write_decisions(folder, decided(source), {"source": "firm"})
+    write_decisions(folder, decided(source))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     monkeypatch.setattr(decide, "write_spreadsheet", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        decide.write_decisions(folder, decided(source, churn_note="x"), {"source": "other"})
+        write_decisions(folder, decided(source, churn_note="x"), "other")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -200,7 +202,8 @@ def test_the_terminal_tells_counts_and_the_most_urgent(source, tmp_path, capsys)
     said = capsys.readouterr().out
     assert "to be decided by a person" in said
     assert "win back: leaver (dana)" in said
-    assert "set boundaries: tough (avi)" in said
+    assert "reprice: tough (avi)" in said
+    assert "check that all invoices" not in said
 
 
 # ---- hold-out ---------------------------------------------------------------------------------------------------------------------
@@ -229,7 +232,7 @@ def test_the_hold_outs_are_safe_to_open_in_a_spreadsheet(tmp_path):
     name = "=HYPERLINK(1)"
     drawing = contacts().replace("leaver", name)
     source = firm(tmp_path, {"interactions": drawing}, decide={"hold_out_share": 0.99999})
-    decide.write_decisions(tmp_path / "out", decided(source), {"source": "firm"})
+    write_decisions(tmp_path / "out", decided(source))
     head, row = (tmp_path / "out" / "actions_to_record.csv").read_text(encoding="utf-8-sig").splitlines()
     assert head == "action_id,client_id,kind,done_on,outcome"
     assert row.split(",") == [f"hold-out-2024-07-01.{name.encode().hex()}", f"'{name}", "hold_out", "2024-07-01", ""]
@@ -240,7 +243,7 @@ def test_the_hold_outs_come_back_as_actions_with_the_exact_ids(tmp_path, is_appe
     """Written, saved by a spreadsheet that makes numbers of ids and other dates of dates, and brought in as the shipped SQL says."""
     drawing = contacts("\n".join(f"0012486 {ago} complaint email inbound - 12:00" for ago in (5, 20, 40)), clients=(*CLIENTS, "0012486"))
     source = firm(tmp_path / "firm", {"interactions": drawing.replace("leaver", "=A1")}, decide={"hold_out_share": 0.99999})
-    decide.write_decisions(tmp_path / "out", decided(source), {"source": "firm"})
+    write_decisions(tmp_path / "out", decided(source))
     text = (tmp_path / "out" / "actions_to_record.csv").read_text(encoding="utf-8-sig")
     spoiled = text.replace(",0012486,", ",12486,").replace(",2024-07-01,", ",7/1/2024,")
     assert spoiled.count("12486,hold_out,7/1/2024") == 1
@@ -268,7 +271,7 @@ def test_the_hold_outs_come_back_as_actions_with_the_exact_ids(tmp_path, is_appe
 
 
 def test_the_whale_curve_is_written_in_whole_minor_units_with_its_currency(source, tmp_path):
-    decide.write_decisions(tmp_path / "out", decided(source), {"source": "firm"})
+    write_decisions(tmp_path / "out", decided(source))
     head, first, *_ = (tmp_path / "out" / "whale.csv").read_text(encoding="utf-8-sig").splitlines()
     assert head == "rank,client_id,contribution_minor,cumulative_minor,currency"
     assert first == "1,calm,660000,660000,EUR"
@@ -292,21 +295,25 @@ def test_contacts_alone_are_enough_and_what_is_not_known_is_said(tmp_path):
     assert rows["tough"]["account_owner"] is None
     assert found.columns["margin_at_risk"].isna().all()
     assert "revenue" in found.economics.missing
-    decide.write_decisions(tmp_path / "out", found, {"source": "firm"})
+    write_decisions(tmp_path / "out", found)
     assert read_json(tmp_path / "out" / "portfolio.json")["n_clients"] == 3
 
 
-def test_where_everyone_costs_more_than_it_brings_nobody_is_worth_a_save_and_nobody_is_grown(tmp_path):
+def test_where_everyone_costs_more_than_it_brings_all_are_asked_for_their_price_and_the_books_are_doubted(tmp_path, capsys):
     dear = MONEY["work"].replace(" 480 400 ", " 480 4000 ")
-    rows = by_client(decided(firm(tmp_path, ALL | {"interactions": contacts(), "work": dear})))
-    assert rows["leaver"]["because"]["code"] == "no_value"
-    assert rows["calm"]["action"] != "keep_and_grow"
-    assert all(row["action"] != "part_respectfully" for row in rows.values())
+    found = decided(firm(tmp_path, ALL | {"interactions": contacts(), "work": dear}))
+    rows = by_client(found)
+    assert {row["action"] for row in rows.values()} == {"reprice"}
+    assert rows["leaver"]["choice"] == "no_value"
+    assert {rung["name"]: rung["code"] for rung in rows["leaver"]["rungs"]}["win_back"] == "no_value"
+    [warning] = found.facts["warnings"]
+    assert "(3 of 3 do): before any talk check that all invoices are there and what an hour costs" in warning
+    decide.tell(found, tmp_path)
+    assert "note: the clients together cost" in capsys.readouterr().out
 
 
 def test_where_everyone_is_a_misfit_the_cut_follows_the_average(source):
-    found = champions("churn", "misfit", prevalence=0.9)
-    rows = by_client(decide.decided(source, AS_OF, found, scored(source, found)))
+    rows = by_client(decided(source, prevalence=0.9))
     assert {row["quadrant"] for row in rows.values()} == {"stay"}  # nobody stands out
 
 
@@ -315,7 +322,7 @@ def test_no_client_left_gives_empty_files(tmp_path):
     source = given(tmp_path, endings=gone)
     found = decided(source)
     assert found.rows == []
-    decide.write_decisions(tmp_path / "out", found, {"source": "firm"})
+    write_decisions(tmp_path / "out", found)
     assert (tmp_path / "out" / "decisions.jsonl").read_text(encoding="utf-8") == ""
 
 
@@ -344,11 +351,15 @@ def test_rows_at_a_day_are_those_that_the_engine_counts(tmp_path):
     assert rows_at(tmp_path, "reviews", AS_OF, ["client_id"]) is None
 
 
-def test_the_most_urgent_are_efforts_by_worth_and_burdens_by_step():
+def test_the_most_urgent_are_efforts_by_worth_then_partings_and_burdens_by_what_they_cost():
     def row(client, action, value=None, contribution=0.0):
         return {"client_id": client, "action": action, "expected_value": value, "evidence": {"contribution": contribution}}
 
-    rows = [row(f"w{n}", "win_back", n) for n in range(9)] + [row("b", "reprice", None, -5.0), row("c", "reprice"), row("d", "refer_out")]
+    rows = [row(f"w{n}", "win_back", n) for n in range(9)] + [
+        row("b", "reprice", None, -5.0),
+        row("c", "reprice"),
+        row("d", "part_respectfully", None, 9.0),
+    ]
     assert [each["client_id"] for each in decide.urgent([*rows, row("k", "keep_and_grow")])] == [
         "w8",
         "w7",

@@ -180,7 +180,7 @@ def test_reasons_are_worded_for_the_target_that_is_asked(champion_there: Small, 
     monkeypatch.setattr(reasons, "top_reasons", noted)
     for target in ("churn", "misfit"):
         explain.explain(register.read_trained_model(source, target), *explain.newest(source), source)
-    judge.judge(source, judge.champions_of(source), source.exported_day)
+    judge.judge(source, judge.champions_of(source), judge.look(source, [source.exported_day]))
     assert asked == ["churn", "misfit"] * 2
 
 

@@ -25,6 +25,7 @@ import yaml
 from drawn import day
 from small_business import STRANGE_IDS, Small, stored_files, verdicts_at_random
 
+from features.contract import Features
 from features.errors import NotEnoughHistory, UserError
 from pipeline import delivery, judge, mlstore, register, score
 from pipeline.settings import load_settings
@@ -48,7 +49,7 @@ model_hash misfit_model_hash data_version
 
 
 def judged_of(source: Source, as_of: str = EXPORTED) -> judge.Judged:
-    return judge.judge(source, judge.champions_of(source), day(as_of))
+    return judge.judge(source, judge.champions_of(source), judge.look(source, [day(as_of)]))
 
 
 def written(source: Source, as_of: str | None) -> tuple[pa.Table, dict[str, object], Path]:
@@ -225,19 +226,45 @@ def test_what_was_decided_stands_in_its_client_s_row(champion_there: Small):
 def test_what_is_seen_on_several_days_is_what_is_judged_on_each_bit_for_bit(champion_there: Small):
     source = champion_there.source
     champions, days = judge.champions_of(source), [day("2024-04-15"), day("2024-05-15"), day(EXPORTED)]
-    seen = judge.seen(source, champions, days)
+    looked = judge.look(source, days)
+    seen = judge.seen(champions, looked)
     assert list(seen.columns[:4]) == ["client_id", "as_of", "churn_probability", "misfit_probability"]
     assert not seen.duplicated(["client_id", "as_of"]).any()
     for on in days:
-        judged, of_day = judge.judge(source, champions, on), seen[seen["as_of"] == on]
+        judged, of_day = judge.judge(source, champions, judge.look(source, [on])), seen[seen["as_of"] == on]
         assert of_day["client_id"].tolist() == judged.eligible["client_id"].tolist()
         assert list(of_day.columns[4:]) == list(judged.features.columns)
         assert of_day.iloc[:, 4:].to_numpy().tobytes() == judged.features.to_numpy().tobytes()
         for target, verdict in judged.verdicts.items():
             assert of_day[f"{target}_probability"].tolist() == verdict.answers["probability"].tolist()
-    alone = judge.seen(source, {}, days, only=seen["client_id"][0])
+    assert_same(judge.judge(source, champions, looked), judged)
+    alone = judge.seen({}, judge.look(source, days, only=seen["client_id"][0]))
     assert set(alone["client_id"]) == {seen["client_id"][0]}
     assert alone[["churn_probability", "misfit_probability"]].isna().all().all()
+
+
+def assert_same(one: judge.Judged, other: judge.Judged) -> None:
+    """To the last bit, with everyone known that day and nobody else."""
+    assert one.day == other.day
+    for part in ("everyone", "eligible", "features"):
+        pd.testing.assert_frame_equal(getattr(one, part), getattr(other, part), check_exact=True)
+    assert list(one.verdicts) == list(other.verdicts) == ["churn", "misfit"]
+    for target, verdict in one.verdicts.items():
+        pd.testing.assert_frame_equal(verdict.answers, other.verdicts[target].answers, check_exact=True)
+        assert verdict.reasons == other.verdicts[target].reasons
+
+
+def test_scoring_looks_at_the_clients_once(champion_there: Small, monkeypatch: pytest.MonkeyPatch):
+    """Features cost most of a run: those of the newest day serve the scores and the decision."""
+    asked, as_before = [], judge.featurize
+
+    def counted(validated: Path, snapshots: pa.Table, source: Source) -> Features:
+        asked.append(len(snapshots.group_by("as_of").aggregate([])))
+        return as_before(validated, snapshots, source)
+
+    monkeypatch.setattr(judge, "featurize", counted)
+    score.score(champion_there.source, "2024-06-11")
+    assert asked == [0, 0, 3], "which columns there are, for each champion; then three snapshots at once"
 
 
 def test_a_misfit_model_of_another_basis_is_not_asked(champion_there: Small, capsys: pytest.CaptureFixture[str]):
@@ -412,7 +439,7 @@ def test_a_full_disk_leaves_the_earlier_scores_as_they_were(scored, monkeypatch:
 
     monkeypatch.setattr(delivery, "write_json", full)
     with pytest.raises(OSError, match="No space"):
-        score.write_scores(folder, table.slice(0, 3), score.HORIZONS.empty_table(), {})
+        delivery.deliver(score.to_deliver(folder, table.slice(0, 3), score.HORIZONS.empty_table(), {}))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in folder.parent.glob(".as_of*")] == []
 
@@ -516,13 +543,39 @@ def test_a_day_that_cannot_be_scored_is_told(champion_there: Small, as_of: str, 
         score.score(champion_there.source, as_of)
 
 
-def test_features_that_the_champion_needs_and_the_source_lacks_are_named(champion_there: Small):
-    champion = judge.champion_of(champion_there.source, "churn")
-    other = {"churn": replace(champion, model=SimpleNamespace(columns=("contacts_30", "overdue_share")))}
-    asked = pq.read_table(champion_there.source.output / "snapshot" / "snapshots.parquet").slice(0, 1).to_pandas()
-    with pytest.raises(UserError, match="overdue_share") as fault:
-        judge.features_for(champion_there.source, other, asked)
+def needing(monkeypatch: pytest.MonkeyPatch, target: str, *more: str) -> None:
+    """As if the target's champion had learned from these columns too."""
+    as_before = judge._check_columns
+
+    def check(source: Source, champion: judge.Champion) -> None:
+        is_asked = champion.version.name == source.registered(target)
+        columns = (*champion.model.columns, *(more if is_asked else ()))
+        as_before(source, replace(champion, model=SimpleNamespace(columns=columns)))
+
+    monkeypatch.setattr(judge, "_check_columns", check)
+
+
+def test_columns_that_the_champion_of_churn_needs_and_the_source_lacks_are_named(champion_there: Small, monkeypatch: pytest.MonkeyPatch):
+    needing(monkeypatch, "churn", "overdue_share")
+    with pytest.raises(UserError, match="no overdue_share") as fault:
+        score.score(champion_there.source, "2024-06-10")
     assert "billing_friction (needs invoices" in fault.value.found
+    assert not (champion_there.source.output / "score" / "as_of=2024-06-10").exists()
+
+
+def test_a_misfit_champion_whose_columns_are_gone_is_told_and_churn_is_scored(
+    champion_there: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    needing(monkeypatch, "misfit", "overdue_share")
+    found = score.score(champion_there.source, "2024-06-10")
+    lack = found.manifest["misfit"]["no_model"]
+    for part in ("no overdue_share (1 in all) in the features", "billing_friction (needs invoices", "cure: bring the missing tables"):
+        assert part in lack
+    assert "\n" not in lack
+    assert found.table["churn_probability"].null_count < found.table.num_rows
+    assert found.table["misfit_probability"].null_count == found.table.num_rows
+    score.tell(found.table, found.manifest, found.folder)
+    assert f"no probability of misfit: {lack}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_portfolio_without_eligible_clients_is_listed_without_probabilities(champion_there: Small):

@@ -7,6 +7,7 @@ from small_business import Small, stored_files, without_model
 
 from pipeline import mlstore, score, status
 from pipeline.settings import load_settings
+from pipeline.tables import read_json, write_json
 
 
 def told(small: Small, capsys: pytest.CaptureFixture[str]) -> str:
@@ -25,6 +26,17 @@ def test_it_tells_data_last_run_champion_and_scores(champion_there: Small, capsy
     assert "champion clientfit-alpha.misfit version 1, registered 20" in lines
     assert "  basis of its label: marked" in lines
     assert "scores for 2024-06-15: 61 clients (40 eligible, 2 gone, 18 silent, 1 too_new)" in lines
+
+
+def test_scores_beside_decisions_of_another_run_are_noticed(champion_there: Small, capsys: pytest.CaptureFixture[str]):
+    words = "the decisions beside them are missing or of another run: `make score AS_OF=2024-06-15` mends that"
+    found = score.score(champion_there.source, None)
+    assert words not in told(champion_there, capsys)
+    manifest = found.folder / "manifest.json"
+    write_json(manifest, read_json(manifest) | {"data_version": "other"})  # as if killed before the decisions were put in their place
+    assert words in told(champion_there, capsys)
+    score.score(champion_there.source, None)
+    assert words not in told(champion_there, capsys)
 
 
 def test_before_any_run_it_tells_what_to_do(small: Small, capsys: pytest.CaptureFixture[str]):
