@@ -1,4 +1,4 @@
-"""Settings + an as_of + one action per client -> what the year after it brings under them, one row per client.
+"""Settings + an as_of + actions per client, on one day or several -> what the year after it brings under them, one row per client.
 
 The hidden states of the as_of go on week by week with the very step that made the world, and what each week brings and costs is reckoned
 with, not drawn (expected.py). Of a path only the states are drawn; leaving and being let go are survival along it. Random numbers hang on
@@ -6,15 +6,15 @@ no action: two policies differ by what they do alone. What no action touches –
 absences – is what it was in that world. Clients that come later, or come back, and those that follow a leaver of their own accord are the
 same under every policy, and left out.
 
-What actions do is stated in EFFECTS; nothing in the world's exports hangs on it. Whoever ends a relationship, its hours are free a while
-after its end, and a share of them earns what an hour of this portfolio earns in the mean when nothing is done.
+What actions do is stated in EFFECTS; nothing in the world's exports hangs on it. What was begun goes on until something else is begun: a
+new price and terms for good, the rest while nothing else is advised; to look on begins nothing. Whoever ends a relationship, its hours are
+free a while after its end, and a share of them earns what an hour of this portfolio earns in the mean when nothing is done.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,8 @@ from pipeline.world.settings import EARLIER_WEEKS, Simulate
 from pipeline.world.states import PLACE, Flags, Floats, Ints, State, Traits, stream
 
 N_WEEKS = 52
-PARTING_NOTICE_DAYS = 60  # that we give
+PARTING_NOTICE_DAYS = 60  # that we give, and that are served by who goes rather than pay a new price
+STATED_RISE = 0.2  # of a price, for which its effect is stated; of another rise it follows from that
 OF_WEEK = ("activity", "project", "audit", "absence", "onboarding", "first_talks", "season", "august", "strain")
 # While notice runs contact is half of what it was, and of its work half is never entered (events.kept passes over both).
 NOTICED_REVENUE, NOTICED_MINUTES = 0.5, 0.25
@@ -42,7 +43,8 @@ class Effect:
 
     leaving: on the hazard of leaving, for so many weeks. conduct: on what the client's conduct burdens us with (scope, tone, changes …).
     fee, volume: on what a shipment pays, and on how many there are. hours: of ours, once; hours_a_month: as long as the client is with us.
-    parts: the client is gone once notice has run. told: how much of what a tied client's leaving does to others this does (D5).
+    goes: the share of such clients that is gone once notice has run. told: how much of what a tied client's leaving does to others their
+    going does (D5).
     """
 
     why: str
@@ -53,8 +55,17 @@ class Effect:
     volume: float = 1.0
     hours: float = 0.0
     hours_a_month: float = 0.0
-    parts: bool = False
+    goes: float = 0.0
     told: float = 0.0
+
+    def times(self, many: float) -> "Effect":
+        """Of a rise so many times the stated one: the fee rises so many times as much, and who stays does so at each of them.
+
+        >>> twice = Effect("", fee=1.2, goes=0.2).times(2)
+        >>> round(twice.fee, 2), round(twice.goes, 2)
+        (1.4, 0.36)
+        """
+        return replace(self, fee=1 + many * (self.fee - 1), goes=1 - (1 - self.goes) ** many)
 
 
 NOTHING = Effect("we look on")
@@ -75,20 +86,23 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
             hours=3,
         ),
         "reprice": Effect(
-            "a price above the market (D2): who stays pays it, and half as many again go for a quarter",
-            fee=1.2,
+            "a price above the market (D2): of each fifth that it rises by, one client in five goes rather than pay it, so that no price is"
+            " too low for what it brings, only for what it costs; who stays pays, and half as many again leave for a quarter",
+            fee=1 + STATED_RISE,
+            goes=0.2,
+            told=1.0,
             leaving=1.5,
             leaving_weeks=13,
         ),
         "refer_out": Effect(
             "handed to a colleague (D2): it is gone, and those it is tied to hear of it",
-            parts=True,
+            goes=1.0,
             told=1.0,
             hours=4,
         ),
         "part_respectfully": Effect(
             "told in person, with reasons and alternatives (D7, D8): half as much is said of it",
-            parts=True,
+            goes=1.0,
             told=0.5,
             hours=4,
         ),
@@ -99,7 +113,8 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
 
 
 def weakened(effects: Mapping[str, Effect], by: float) -> dict[str, Effect]:
-    """The same with a share `by` of what they do taken away; what they cost stays, and who is parted with is gone."""
+    """The same with a share `by` of what they do taken away; what they cost stays, and so does who goes: parted with, or rather than pay
+    a price of which no more than the rest is then paid."""
 
     def less(factor: float) -> float:
         return 1 + (1 - by) * (factor - 1)
@@ -108,6 +123,16 @@ def weakened(effects: Mapping[str, Effect], by: float) -> dict[str, Effect]:
         name: replace(e, leaving=less(e.leaving), conduct=less(e.conduct), fee=less(e.fee), volume=less(e.volume))
         for name, e in effects.items()
     }
+
+
+@dataclass(frozen=True)
+class Act:
+    """What is done on one day. actions: client_id -> action. rises: client_id -> the share by which a new price lies above the old one;
+    STATED_RISE where none is named."""
+
+    actions: Mapping[str, str]
+    rises: Mapping[str, float] = field(default_factory=dict)
+    on_day: int = 0  # days after the as_of; counts from the week that begins on it or after it
 
 
 @dataclass(frozen=True)
@@ -150,32 +175,34 @@ class Year:
         return replace(year, mean_hour=float(alone["contribution"].sum() / alone["hours"].sum()))
 
     def under(self, actions: Mapping[str, str], effects: Mapping[str, Effect] = EFFECTS) -> pd.DataFrame:
-        """client_id, action, contribution, step_cost, freed_value, total (agorot expected), hours, stays (chance to be with us at the
-        end); sorted by client_id. Clients with us on the as_of; those not named are waited for and watched.
+        """As `followed`, of actions on the as_of alone."""
+        return self.followed([Act(actions)], effects)
+
+    def followed(self, acts: Sequence[Act], effects: Mapping[str, Effect] = EFFECTS) -> pd.DataFrame:
+        """client_id, contribution, step_cost, freed_value, total (agorot expected), hours, stays (chance to be with us at the end); sorted
+        by client_id. Clients with us on the as_of; those not named are waited for and watched. acts: in the order of their days.
 
         Raises ValueError for an action that is not among the effects.
         """
-        unknown = sorted(set(actions.values()) - set(effects))
+        unknown = sorted({action for act in acts for action in act.actions.values()} - set(effects))
         if unknown:
             raise ValueError(f"action {unknown[0]}: its effect is not stated; those stated: {', '.join(effects)}")
-        found = pd.concat([self._of_block(block, actions, effects) for block in self.blocks], ignore_index=True)
+        found = pd.concat([self._of_block(block, acts, effects) for block in self.blocks], ignore_index=True)
         found["total"] = found["contribution"] - found["step_cost"] + found["freed_value"]
-        columns = ["client_id", "action", "contribution", "step_cost", "freed_value", "total", "hours", "stays"]
+        columns = ["client_id", "contribution", "step_cost", "freed_value", "total", "hours", "stays"]
         return found.sort_values("client_id", ignore_index=True)[columns]
 
-    def _of_block(self, block: _Block, actions: Mapping[str, str], effects: Mapping[str, Effect]) -> pd.DataFrame:
+    def _of_block(self, block: _Block, acts: Sequence[Act], effects: Mapping[str, Effect]) -> pd.DataFrame:
         lives, ids = block.lives, client_ids(block.lives.first + np.arange(block.lives.n))
-        action = np.array([actions.get(client, "wait_and_watch") for client in ids], object)
-        done = [effects[name] for name in action]
-        news = _news(lives, np.array([effect.told for effect in done]), self.as_of)
+        begun = [_Begun.of(act, lives, ids, effects, self.as_of) for act in acts]
         random = stream(self.settings.seed, "block", lives.first, "advice", self.as_of, self.n_paths)
         at_a_time = max(1, PARTICLES // self.n_paths)
         parts = []
         for begins in range(0, len(block.here), at_a_time):
             who = block.here[begins : begins + at_a_time]
-            walk = _Walk.of(self, block, np.repeat(who, self.n_paths), done, news)
+            walk = _Walk(self, block, np.repeat(who, self.n_paths), begun)
             sums = {name: values.reshape(len(who), self.n_paths).mean(1) for name, values in walk.through(random).items()}
-            parts.append(pd.DataFrame({"client_id": ids[who], "action": action[who], **sums}))
+            parts.append(pd.DataFrame({"client_id": ids[who], **sums}))
         return pd.concat(parts, ignore_index=True)
 
 
@@ -224,57 +251,112 @@ NOTICE_LEFT = _notice_left()
 
 
 @dataclass(frozen=True)
+class _Begun:
+    """What an act begins, one value per client of a block. is_begun: anything at all; each: field of Effect -> its values."""
+
+    on_day: int
+    is_begun: Flags
+    each: Mapping[str, Floats]
+    news: Floats
+
+    @classmethod
+    def of(cls, act: Act, lives: Lives, ids: Sequence[str], effects: Mapping[str, Effect], as_of: int) -> "_Begun":
+        done = [_done(act, client, effects) for client in ids]
+        each = {
+            part.name: np.array([getattr(effect, part.name) for effect in done], np.float32)
+            for part in fields(Effect)
+            if part.name != "why"
+        }
+        is_begun = np.array([effect != NOTHING for effect in done])
+        return cls(act.on_day, is_begun, each, _news(lives, each["told"] * each["goes"], as_of))
+
+
+def _done(act: Act, client: str, effects: Mapping[str, Effect]) -> Effect:
+    action = act.actions.get(client, "wait_and_watch")
+    if action != "reprice":
+        return effects[action]
+    return effects[action].times(act.rises.get(client, STATED_RISE) / STATED_RISE)
+
+
+@dataclass
+class _Course:
+    """What is under way on each path in the present week. conduct, fee: factors, for good; the others: of what was begun last."""
+
+    client: Ints
+    traits: Traits  # as they were
+    conduct: Floats
+    fee: Floats
+    volume: Floats
+    leaving: Floats
+    leaving_weeks: Floats  # that are left of it
+    hours_a_week: Floats
+
+    @classmethod
+    def at_first(cls, traits: Traits, client: Ints) -> "_Course":
+        own, ones = {name: values[client] for name, values in traits.items()}, np.ones(len(client), np.float32)
+        return cls(client, own, ones, ones, ones, ones, 0 * ones, 0 * ones)
+
+    def begin(self, begun: _Begun) -> None:
+        is_new, new = begun.is_begun[self.client], {name: values[self.client] for name, values in begun.each.items()}
+        self.conduct, self.fee = np.minimum(self.conduct, new["conduct"]), np.maximum(self.fee, new["fee"])
+        self.volume, self.leaving = np.where(is_new, new["volume"], self.volume), np.where(is_new, new["leaving"], self.leaving)
+        self.leaving_weeks = np.where(is_new, new["leaving_weeks"], self.leaving_weeks)
+        self.hours_a_week = np.where(is_new, new["hours_a_month"] * np.float32(12 / 52), self.hours_a_week)
+
+    def now(self) -> Traits:
+        """The traits under what is under way."""
+        found: dict[str, Floats] = {**self.traits, "fee": self.traits["fee"] * self.fee, "volume": self.traits["volume"] * self.volume}
+        is_as_it_was = self.fee == 1
+        found["unprofitable"] = np.where(is_as_it_was, found["unprofitable"], unprofitable(found["effort"], found["fee"]))
+        return found
+
+    def hazard(self) -> Floats:
+        """The factor on the hazard of leaving this week."""
+        found: Floats = np.where(self.leaving_weeks > 0, self.leaving, 1)
+        self.leaving_weeks = self.leaving_weeks - 1
+        return found
+
+
+@dataclass(frozen=True)
 class _Walk:
-    """Paths of some clients, and what is done with each."""
+    """Paths of some clients, and what is begun with each."""
 
     year: Year
     block: _Block
     client: Ints  # of each path
-    traits: Traits
-    news: Floats
-    leaving: Floats
-    leaving_weeks: Ints
-    conduct: Floats
-    parts: Flags
-    hours: Floats
-    hours_a_week: Floats
-
-    @classmethod
-    def of(cls, year: Year, block: _Block, client: Ints, done: list[Effect], news: Floats) -> "_Walk":
-        def each(name: str, kind: type = np.float32) -> Any:
-            return np.array([getattr(effect, name) for effect in done], kind)[client]
-
-        traits = {name: values[client] for name, values in block.lives.traits.items()}
-        fee = each("fee")
-        traits |= {"fee": traits["fee"] * fee, "volume": traits["volume"] * each("volume")}
-        traits["unprofitable"] = np.where(fee == 1, traits["unprofitable"], unprofitable(traits["effort"], traits["fee"]))
-        return cls(
-            year, block, client, traits, news[client], each("leaving"), each("leaving_weeks", np.int64), each("conduct"),
-            each("parts", bool), each("hours"), each("hours_a_month") * np.float32(12 / 52),
-        )  # fmt: skip
+    begun: Sequence[_Begun]
 
     def through(self, random: np.random.Generator) -> dict[str, Floats]:
         """contribution, step_cost, freed_value, hours, stays of each path."""
         year, lives, laws = self.year, self.block.lives, self.block.lives.settings.laws
         first = (year.as_of - lives.first_day) // 7
-        state = states.neighbour_left(lives.kept[first][0].of(self.client), self.news)
-        with_us, count = _WithUs.at_first(self.parts), np.zeros(len(self.client))
-        contribution, minutes, freed, step_minutes = count.copy(), count.copy(), count.copy(), 60 * self.hours.astype(np.float64)
+        state, course = lives.kept[first][0].of(self.client), _Course.at_first(lives.traits, self.client)
+        with_us, waiting = _WithUs.at_first(len(self.client)), list(self.begun)
+        contribution, minutes, freed, step_minutes = (np.zeros(len(self.client)) for _ in range(4))
+        traits = course.now()
         for number, (begins, ends) in enumerate(_spans(year.as_of, lives.first_day + 7 * first)):
             week = first + number
             if number:
                 stress, strain = lives.stress[week, lives.industry[self.client]], lives.strain[week]
-                state = states.advanced(state, random, laws, self.traits, stress, strain, self.conduct)
-            there = expected.week(self._shown(state, week - EARLIER_WEEKS))
-            leave = states.leave_rate(state, laws, self.traits) * np.where(number < self.leaving_weeks, self.leaving, 1)
-            total = leave + states.let_go_rate(state, laws, self.traits) + states.other_rates(state, laws).sum(0)
+                state = states.advanced(state, random, laws, traits, stress, strain, course.conduct)
+            while waiting and waiting[0].on_day <= begins:
+                begun = waiting.pop(0)
+                step_minutes += 60 * with_us.alive * begun.each["hours"][self.client]
+                state = states.neighbour_left(state, begun.news[self.client])
+                with_us.lets_go(begun.each["goes"][self.client], begins, course.fee)
+                course.begin(begun)
+                traits = course.now()
+            there = expected.week(self._shown(state, traits, week - EARLIER_WEEKS))
+            leave = states.leave_rate(state, laws, traits) * course.hazard()
+            total = leave + states.let_go_rate(state, laws, traits) + states.other_rates(state, laws).sum(0)
             with_us.live(total, begins, ends)
-            noticed = with_us.noticed
+            noticed = with_us.noticed + with_us.let_go
             contribution += with_us.present * there.contribution
-            contribution += noticed * (NOTICED_REVENUE * there.revenue - NOTICED_MINUTES * RATE_AGOROT * there.minutes)
+            billed = (with_us.noticed + with_us.let_go_fee / course.fee) * there.revenue
+            contribution += NOTICED_REVENUE * billed - noticed * NOTICED_MINUTES * RATE_AGOROT * there.minutes
             minutes += (with_us.present + NOTICED_MINUTES * noticed) * there.minutes
             freed += with_us.gone_for(year.reuse_after_days / 7) * there.minutes
-            step_minutes += 60 * self.hours_a_week * with_us.present
+            step_minutes += 60 * course.hours_a_week * with_us.present
         return {
             "contribution": contribution,
             "step_cost": RATE_AGOROT * step_minutes,
@@ -283,7 +365,7 @@ class _Walk:
             "stays": with_us.alive,
         }
 
-    def _shown(self, state: State, week: int) -> Shown:
+    def _shown(self, state: State, traits: Traits, week: int) -> Shown:
         """All that rates hang on, in an exported week."""
         laws = self.block.lives.settings.laws
         of_week = {}
@@ -291,8 +373,8 @@ class _Walk:
             values = self.block.weeks[name][:, week]
             of_week[name] = values[self.client] if len(values) > 1 else values
         strengths = {name: state.strength[place] for name, place in PLACE.items()}
-        of_state = {"mood": state.mood, "disaffection": states.disaffection(state, laws, self.traits)}
-        return {**self.traits, **strengths, **of_state, **of_week}
+        of_state = {"mood": state.mood, "disaffection": states.disaffection(state, laws, traits)}
+        return {**traits, **strengths, **of_state, **of_week}
 
 
 def _spans(as_of: int, week_on: int) -> list[tuple[float, float]]:
@@ -304,19 +386,27 @@ def _spans(as_of: int, week_on: int) -> list[tuple[float, float]]:
 
 @dataclass
 class _WithUs:
-    """How much of each path is with us, in notice, and gone. Weeks lived in the present one: `present`, `noticed`."""
+    """How much of each path is with us, in notice, and gone. Weeks lived in the present one: `present`, `noticed` and, of those that an
+    action lets go, `let_go`; let_go_fee: that times the fee they pay, over the fee at first."""
 
-    parts: Flags
     alive: Floats
     present: Floats
     noticed: Floats
+    let_go: Floats
+    let_go_fee: Floats
     decided: list[Floats]
+    going: list[tuple[float, Floats, Floats]]  # from which day, how much, at which fee
     gone: list[Floats]
 
     @classmethod
-    def at_first(cls, parts: Flags) -> "_WithUs":
-        nothing = np.zeros(len(parts))
-        return cls(parts, np.where(parts, 0.0, 1.0), nothing, nothing, [], [])
+    def at_first(cls, n: int) -> "_WithUs":
+        nothing = np.zeros(n)
+        return cls(np.ones(n), nothing, nothing, nothing, nothing, [], [], [])
+
+    def lets_go(self, share: Floats, day: float, fee: Floats) -> None:
+        """A share of those with us goes, with notice from a day on, at the fee paid so far."""
+        self.going.append((day, self.alive * share, fee))
+        self.alive = self.alive * (1.0 - share)
 
     def live(self, rate: Floats, begins: float, ends: float) -> None:
         """Some days, given the weekly hazard of going."""
@@ -324,10 +414,11 @@ class _WithUs:
         left = self.alive * np.exp(-rate * share)
         self.present, goes, self.alive = share * (self.alive + left) / 2, self.alive - left, left
         self.decided.append(goes)
-        running = sum(goes * runs for goes, runs in zip(reversed(self.decided), NOTICE_LEFT, strict=False))
-        our_notice = max(0.0, min(ends, PARTING_NOTICE_DAYS) - begins) / 7
-        self.noticed = np.where(self.parts, our_notice, share * running)
-        self.gone.append(np.maximum(share - self.present - self.noticed, 0))
+        self.noticed = share * sum(goes * runs for goes, runs in zip(reversed(self.decided), NOTICE_LEFT, strict=False))
+        served = [(how_many * max(0.0, min(ends, day + PARTING_NOTICE_DAYS) - begins) / 7, fee) for day, how_many, fee in self.going]
+        self.let_go = sum((part for part, _ in served), np.zeros_like(left))
+        self.let_go_fee = sum((part * fee for part, fee in served), np.zeros_like(left))
+        self.gone.append(np.maximum(share - self.present - self.noticed - self.let_go, 0))
 
     def gone_for(self, weeks: float) -> Floats:
         """How much of the present week was gone so many weeks ago."""

@@ -4,22 +4,25 @@
     python tests/benchmarks/advice.py --worlds 1 --first-seed 18                         # a part of it
 
 For each seed a portfolio of 400 clients over four years. A year before its export one model per target is fitted to what was known by then
-(calibrated out of bag), the decision code advises one action per client, and the world goes on under the policies below
-(pipeline/world/advice.py, where the effects of actions are stated, with reasons: they are assumptions, and so are the sums of money).
+(calibrated out of bag), the decision code advises one action per client, and again after each quarter, and the world goes on under the
+policies below (pipeline/world/advice.py, where the effects of actions are stated, with reasons: they are assumptions, and so are the sums
+of money).
 
 advice         what is advised
 nothing        everybody is looked on at
 save_riskiest  as many as a team can contact, the riskiest first, are won back, whatever they bring
 fire_20        who had a contribution margin under 20 % in both of the last two months is parted with
-truth          who the firm is truly better off without is parted with, and nothing else is done: no one can know
+truth          who the firm is truly better off without is parted with on the first day, and nothing else is done: no one can know
 
-Each policy is carried out once, on that day: nobody climbs the ladder further within the year. Hold-outs are left alone.
+Advice is followed to the letter, and each step of it is on record when the next quarter's is given (a new price as agreed, since who does
+not agree goes). But its evidence is what the world shows in which nobody did anything: exports hang on no action. So a later step does not
+know what an earlier one has changed, beyond its record, and is none for whoever has left that world. Hold-outs are left alone.
 Money is the portfolio's total contribution over 52 weeks, less what steps cost, with what freed hours earn elsewhere. `minus_nothing` is a
-paired difference, as a share of the total when nothing is done. Intervals are 95 %: of means Student's t over worlds, of shares resamples
-of worlds. `halved`: the same with every effect half as strong and half as many freed hours sold.
+paired difference, summed over worlds, as a share of their totals when nothing is done. Intervals are 95 %, over resamples of worlds.
+`halved`: the same with every effect half as strong and half as many freed hours sold.
 
-confirmed      of advised partings, and of the other steps: those that the firm is truly better off without, that is, whose year brings
-               less than their hours would elsewhere; `any`: of all clients, for comparison
+confirmed      of those advised a step on any of the four days: whom the firm was truly better off without on the first, that is, whose
+               year brings less than their hours would elsewhere; `any`: of all clients, for comparison
 heavy          the same of the tenth with the largest true burden: conduct, cost and all else for which a firm lets a client go
 flips          of clients advised on both of two days a month apart by the same models: the share whose action differs; `quiet`: of those of
                whom nothing new was known that an account manager would call an event: complaint, escalation, request to pay less, terms
@@ -32,7 +35,7 @@ import io
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -40,32 +43,36 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import t as student
 
 from features.time import in_window, to_date, to_day
 from models.backtest import fitted
 from models.evidence import LADDER
 from models.metrics import Figure
-from pipeline.decide import decided
-from pipeline.judge import Champion, judge
+from pipeline.decide import decided, looked_at
+from pipeline.judge import Champion, judge, look
 from pipeline.mlstore import Version
 from pipeline.score import scores
 from pipeline.tables import data_version, read_parquet, write_json
 from pipeline.train import setup_of
-from pipeline.world.advice import EFFECTS, Year, confirmed, weakened
-from pipeline.world.money import AGOROT
+from pipeline.world.advice import EFFECTS, Act, Year, confirmed, weakened
 from pipeline.world.settings import WORLDS
+from pipeline.world.states import Floats
 
 sys.path.append(str(Path(__file__).parents[1]))  # run as a script, it finds what lies beside it
 from benchmarks.worlds import World, portfolio
 
-N_WORLDS, FIRST_SEED, CLIENTS = 20, 301, 400  # seed 300 was read before the rules were final
+N_WORLDS, FIRST_SEED, CLIENTS = 20, 321, 400  # seeds 1, 2, 18 and 300 to 320 were read before the rules were final
 POLICIES = ("advice", "save_riskiest", "fire_20", "truth")  # beside doing nothing
 EFFECTS_TRIED = ("stated", "halved")
 EVENTS = ("complaint", "availability_complaint", "escalation", "discount_request", "terms_refused")
+MONTHS = (0, 3, 6, 9)  # after the as_of at which advice is given and followed
+STEPS = ("win_back", *LADDER)  # that are put on record
 OVERDUE = ("our_overdue", "their_overdue", "overdue_balance")
 HEAVY = 0.1
 RESAMPLES, COVERAGE = 2_000, 0.95
@@ -89,17 +96,24 @@ def champions_at(made: World, day: int) -> dict[str, Champion]:
 
 
 def decisions_at(made: World, champions: dict[str, Champion], day: int) -> pd.DataFrame:
-    """One row per eligible client: client_id, action, quadrant, churn_probability, and of the evidence what stability asks for."""
+    """One row per eligible client: client_id, action, quadrant, churn_probability, rise (of the price asked for, a share of the old one;
+    null where none is named), and of the evidence what stability asks for."""
     source = made.source
-    judged = judge(source, champions, day)
-    table = scores(judged, data_version(source.output / "validate"), source.settings.score.little_data_contacts)
-    rows = decided(source, day, champions, table).rows
+    looked = look(source, looked_at(source, day))
+    table = scores(judge(source, champions, looked), data_version(source.output / "validate"), source.settings.score.little_data_contacts)
+    rows = decided(source, champions, looked, table).rows
     return pd.DataFrame(
         {"client_id": row["client_id"], "action": row["action"], "quadrant": row["quadrant"]}
-        | {"churn_probability": row["evidence"]["churn"]["seen"][-1]}
+        | {"churn_probability": row["evidence"]["churn"]["seen"][-1], "rise": rise(row["because"]["values"])}
         | {name: row["evidence"][name] for name in OVERDUE}
         for row in rows
     )
+
+
+def rise(said: dict[str, Any]) -> float | None:
+    """Of a price that is named, over what was billed in the last year."""
+    price, revenue = said.get("price"), said.get("revenue")
+    return price / revenue - 1 if price is not None and revenue else None
 
 
 @dataclass(frozen=True)
@@ -117,26 +131,57 @@ class Told:
     seconds: float
 
 
+@contextlib.contextmanager
+def on_record(made: World, before: int) -> Iterator[Callable[[pd.DataFrame, int], None]]:
+    """Inside the block, of the steps of this world only those before a day are on record, and those that are brought: a day's decisions."""
+    path = made.source.output / "validate" / "actions.parquet"
+    told = pq.read_table(path)
+    there = told.filter(pc.less(told["day"], before))
+
+    def bring(decisions: pd.DataFrame, day: int) -> None:
+        nonlocal there
+        steps = decisions[decisions["action"].isin(STEPS)]
+        rows = [
+            {"action_id": f"{day}.{client}", "client_id": client, "kind": kind, "done_on": to_date(day), "day": day, "known": day}
+            | {"outcome": "agreed" if kind == "reprice" else None}
+            for client, kind in zip(steps["client_id"], steps["action"], strict=True)
+        ]
+        there = pa.concat_tables([there, pa.Table.from_pylist(rows, schema=told.schema)])
+        pq.write_table(there, path)
+
+    pq.write_table(there, path)
+    try:
+        yield bring
+    finally:
+        pq.write_table(told, path)
+
+
 def one_world(seed: int, asked: argparse.Namespace) -> Told:
     began = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()), portfolio(seed, asked.clients, asked.world) as made:
         as_of = made.settings.ends_on.replace(year=made.settings.ends_on.year - 1)
-        day, later = to_day(as_of), to_day(next_month(as_of))
+        day, later = to_day(as_of), to_day(months_on(as_of, 1))
         champions = champions_at(made, day)
         now, then = (decisions_at(made, champions, on) for on in (day, later))
+        days = [to_day(months_on(as_of, months)) for months in MONTHS]
+        with on_record(made, day) as bring:
+            quarters = []
+            for on in days:
+                quarters.append(decisions_at(made, champions, on))
+                bring(quarters[-1], on)
         knobs = made.source.settings.economics
         year = Year.after(made.settings, as_of, reuse_share=knobs.reuse_share, reuse_after_days=knobs.reuse_after_days)
         truth = confirmed(year)
-        policies = policies_at(made, now, truth, day)
+        policies = policies_of(made, quarters, truth, days)
         heavy = heaviest(made, as_of)
         flips = {"all": flipped(now, then), "quiet": flipped(now, then, without=eventful(made, now, then, day, later))}
     halved = replace(year, reuse_share=year.reuse_share / 2)
     totals = {
-        name: {policy: float(own.under(actions, effects)["total"].sum()) for policy, actions in {"nothing": {}, **policies}.items()}
+        name: {policy: float(own.followed(acts, effects)["total"].sum()) for policy, acts in {"nothing": [], **policies}.items()}
         for name, own, effects in (("stated", year, EFFECTS), ("halved", halved, weakened(EFFECTS, 0.5)))
     }
-    groups = {kind: [client for client, action in policies["advice"].items() if action == kind] for kind in (*LADDER, "keep_and_grow")}
-    groups |= {"fire_20": list(policies["fire_20"]), "any": truth["client_id"].tolist()}
+    groups = {kind: clients_of(policies["advice"], kind) for kind in (*LADDER, "keep_and_grow")}
+    groups |= {"fire_20": clients_of(policies["fire_20"], "part_respectfully"), "any": truth["client_id"].tolist()}
     told = Told(
         seed,
         totals,
@@ -145,7 +190,7 @@ def one_world(seed: int, asked: argparse.Namespace) -> Told:
         {kind: counted(clients, heavy) for kind, clients in groups.items()},
         dict(Counter(now.loc[now["client_id"].isin(truth.loc[truth["is_better_off"], "client_id"]), "action"])),
         flips,
-        len(policies["fire_20"]),
+        len(groups["fire_20"]),
         time.perf_counter() - began,
     )
     gain = told.totals["stated"]
@@ -166,21 +211,31 @@ def counted(clients: list[str], is_so: "pd.Series[bool]") -> tuple[int, int]:
     return int(known.sum()), len(known)
 
 
-def next_month(as_of: date) -> date:
-    return as_of.replace(year=as_of.year + as_of.month // 12, month=as_of.month % 12 + 1)
+def months_on(as_of: date, months: int) -> date:
+    return (pd.Timestamp(as_of) + pd.DateOffset(months=months)).date()
 
 
-def policies_at(made: World, now: pd.DataFrame, truth: pd.DataFrame, day: int) -> dict[str, dict[str, str]]:
-    """Policy -> client_id -> action."""
-    riskiest = now.sort_values(["churn_probability", "client_id"], ascending=[False, True])["client_id"]
+def policies_of(made: World, quarters: list[pd.DataFrame], truth: pd.DataFrame, days: list[int]) -> dict[str, list[Act]]:
+    """Policy -> what is done on each of the days; quarters: what is advised on them."""
     rules = read_parquet(made.source.output / "label" / "misfit_rules.parquet").to_pandas()
-    thin = rules[(rules["as_of"] == to_date(day)) & (rules["thin_margin"] == 1)]["client_id"]
-    return {
-        "advice": dict(zip(now["client_id"], now["action"], strict=True)),
-        "save_riskiest": dict.fromkeys(riskiest.head(made.source.settings.evaluate.capacity), "win_back"),
-        "fire_20": dict.fromkeys(thin, "part_respectfully"),
-        "truth": dict.fromkeys(truth.loc[truth["is_better_off"], "client_id"], "part_respectfully"),
-    }
+    better_off = truth.loc[truth["is_better_off"], "client_id"]
+    found: dict[str, list[Act]] = {"advice": [], "save_riskiest": [], "fire_20": []}
+    for now, day in zip(quarters, days, strict=True):
+        on_day = day - days[0]
+        named = now.dropna(subset=["rise"])
+        rises = dict(zip(named["client_id"], named["rise"], strict=True))
+        found["advice"].append(Act(dict(zip(now["client_id"], now["action"], strict=True)), rises, on_day))
+        riskiest = now.sort_values(["churn_probability", "client_id"], ascending=[False, True])["client_id"]
+        riskiest = riskiest.head(made.source.settings.evaluate.capacity)
+        found["save_riskiest"].append(Act(dict.fromkeys(riskiest, "win_back"), on_day=on_day))
+        thin = rules[(rules["as_of"] == to_date(day)) & (rules["thin_margin"] == 1)]["client_id"]
+        found["fire_20"].append(Act(dict.fromkeys(thin, "part_respectfully"), on_day=on_day))
+    return found | {"truth": [Act(dict.fromkeys(better_off, "part_respectfully"))]}
+
+
+def clients_of(acts: list[Act], kind: str) -> list[str]:
+    """Those for whom an action is done on any of the days."""
+    return sorted({client for act in acts for client, action in act.actions.items() if action == kind})
 
 
 def flipped(now: pd.DataFrame, then: pd.DataFrame, without: set[str] | frozenset[str] = frozenset()) -> tuple[int, int]:
@@ -218,11 +273,17 @@ def eventful(made: World, now: pd.DataFrame, then: pd.DataFrame, day: int, later
 def together(found: list[Told], asked: argparse.Namespace) -> dict[str, Any]:
     """The figures over all worlds. Under `minus_nothing` and `advice_minus`: policy -> effects ("stated", "halved") -> figure."""
 
-    def over_worlds(of_one: Callable[[dict[str, float]], float]) -> dict[str, Figure]:
-        return {effects: mean_of([of_one(one.totals[effects]) for one in found]) for effects in EFFECTS_TRIED}
+    def totals(effects: str, policy: str) -> Floats:
+        return np.array([one.totals[effects][policy] for one in found])
 
     def gains(minuend: str, subtrahend: str) -> dict[str, Figure]:
-        return over_worlds(lambda total: (total[minuend] - total[subtrahend]) / total["nothing"])
+        return {
+            effects: pooled(totals(effects, minuend) - totals(effects, subtrahend), totals(effects, "nothing")) for effects in EFFECTS_TRIED
+        }
+
+    def is_best(effects: str) -> int:
+        rivals = [totals(effects, policy) for policy in others if policy != "truth"]
+        return int((totals(effects, "advice") > np.max(rivals, axis=0)).sum())
 
     others = [policy for policy in ("nothing", *POLICIES) if policy != "advice"]
     return {
@@ -232,12 +293,10 @@ def together(found: list[Told], asked: argparse.Namespace) -> dict[str, Any]:
         "n_clients": asked.clients,
         "advised_per_world": {name: float(np.mean([one.actions.get(name, 0) for one in found])) for name in EFFECTS if name != "hold_out"},
         "fired_per_world": float(np.mean([one.n_fired for one in found])),
-        "total_when_nothing_is_done": over_worlds(lambda total: total["nothing"] / AGOROT),
+        "totals": [{"seed": one.seed} | one.totals for one in found],
         "minus_nothing": {policy: gains(policy, "nothing") for policy in POLICIES},
         "advice_minus": {policy: gains("advice", policy) for policy in others},
-        "advice_is_best_in": over_worlds(
-            lambda total: float(total["advice"] > max(total[policy] for policy in others if policy != "truth"))
-        ),
+        "advice_is_best_in": {effects: is_best(effects) for effects in EFFECTS_TRIED},
         "confirmed": {kind: share_of([one.confirmed[kind] for one in found]) for kind in found[0].confirmed},
         "heavy": {kind: share_of([one.heavy[kind] for one in found]) for kind in found[0].heavy},
         "advised_of_better_off_without": dict(sum((Counter(one.better_off_without) for one in found), Counter[str]())),
@@ -245,24 +304,21 @@ def together(found: list[Told], asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def mean_of(values: list[float]) -> Figure:
-    """The mean over worlds with Student's interval; no interval of one world."""
-    mean, n = float(np.mean(values)), len(values)
-    if n < 2:
-        return {"value": mean, "low": None, "high": None}
-    half = float(student.ppf((1 + COVERAGE) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-    return {"value": mean, "low": mean - half, "high": mean + half}
-
-
 def share_of(counts: list[tuple[int, int]]) -> dict[str, Any]:
-    """The share over all worlds, with an interval over resamples of worlds; n: of how many in all."""
+    """The share over all worlds; n: of how many in all."""
     part, whole = np.array(counts, np.float64).T
+    return pooled(part, whole) | {"n": int(whole.sum())}
+
+
+def pooled(part: Floats, whole: Floats) -> Figure:
+    """The ratio of the sums over worlds, with an interval over resamples of worlds. Of sums, since a mean of the worlds' own ratios is that
+    of the few whose whole is small; null where there is none."""
     if not whole.sum():
-        return {"value": None, "low": None, "high": None, "n": 0}
-    drawn = np.random.default_rng(1).integers(0, len(counts), (RESAMPLES, len(counts)))
+        return {"value": None, "low": None, "high": None}
+    drawn = np.random.default_rng(1).integers(0, len(whole), (RESAMPLES, len(whole)))
     wholes = whole[drawn].sum(1)
-    ends = np.quantile((part[drawn].sum(1)[wholes > 0] / wholes[wholes > 0]), [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    return {"value": float(part.sum() / whole.sum()), "low": float(ends[0]), "high": float(ends[1]), "n": int(whole.sum())}
+    ends = np.quantile(part[drawn].sum(1)[wholes > 0] / wholes[wholes > 0], [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    return {"value": float(part.sum() / whole.sum()), "low": float(ends[0]), "high": float(ends[1])}
 
 
 def told(found: dict[str, Any], console: Console) -> None:

@@ -40,7 +40,6 @@ sys.path.append(str(Path(__file__).parents[1]))  # run as a script, it finds wha
 from benchmarks.known_truth import shown
 from benchmarks.worlds import FRESH_SEEDS, World, portfolio
 
-JUDGED_WORLDS = ("ordinary", "own_lateness", "chance")
 SIZES = (600, 3_000)
 TEST_PERIODS = 9
 MEASURES = ("auc", "average_precision", "brier", "calibration_slope", "predicted_over_observed")
@@ -129,7 +128,7 @@ def with_figures(path: Path, found: dict[str, Any]) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", default=",".join(JUDGED_WORLDS))
+    parser.add_argument("--worlds", default=",".join(WORLDS))
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--seed", type=int, default=FRESH_SEEDS[0])
     parser.add_argument("--json", type=Path, help="write the figures here; other worlds and sizes that stand there are kept")

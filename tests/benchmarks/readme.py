@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from models.misfit import SAME_RULE
 from pipeline.evaluate import shown
 
 FIGURES = Path(".figures")
@@ -122,26 +123,38 @@ def portfolio_misfits(found: dict[str, Any]) -> list[str]:
 
 
 def misfits(found: list[dict[str, Any]]) -> list[str]:
-    """Misfit beside the truth and the rules of practice, per world and size."""
+    """Misfit beside the truth and the rules of practice, per world and size: ranking, then what the probabilities are worth."""
+    names = {"truth": "truth", "model": "clientfit"} | RULES
     lines = [
-        f"{MISFITS} (seed {found[0]['seed']}; nine months that nothing was learned from; `make evaluate`). `truth`: the probability of "
-        "being marked, given the hidden states; way: the model's share of the way from chance to it; beyond: of those that do not meet the "
+        f"{MISFITS} (seed {found[0]['seed']}; nine months that nothing was learned from; `make evaluate`): AUC; `truth`: the probability of"
+        " being marked, given the hidden states; way: clientfit's share of the way from chance to it; beyond: of those that do not meet the "
         "label's own rule already:",
         "",
-        "| world | clients | marked | | AUC | average precision | Brier | slope | predicted/observed | AUC beyond |",
-        "|---|--:|--:|---|---|---|---|---|---|---|",
+        f"| world | clients | marked | {' | '.join(names.values())} | way | clientfit beyond |",
+        f"|---|--:|--:|{'---|' * (len(names) + 2)}",
     ]
-    names = {"model": "clientfit", "truth": "truth"} | RULES
     for one in found:
         every, beyond = one["all"], one["beyond"]
-        for key, name in names.items():
-            if key not in every["figures"]:
-                continue
-            own = every["figures"][key]
-            named = f"{name} (way {_share(every['way'])})" if key == "model" and one["world"] != CHANCE else name
-            cells = [one["world"], f"{one['n_clients']:,}", str(every["n_marked_clients"]), named]
-            cells += [shown(own[m]) for m in ("auc", "average_precision", "brier", "calibration_slope", "predicted_over_observed")]
-            lines.append(f"| {' | '.join([*cells, shown(beyond['figures'].get(key, {}).get('auc'))])} |")
+        cells = [one["world"], f"{one['n_clients']:,}", str(every["n_marked_clients"])]
+        cells += [shown(every["figures"].get(key, {}).get("auc")) for key in names]
+        cells += ["" if one["world"] == CHANCE else _share(every["way"]), shown(beyond["figures"]["model"]["auc"])]
+        lines.append(f"| {' | '.join(cells)} |")
+    titles = {"average_precision": "AP", "brier": "Brier"}
+    each = [(measure, key) for measure in titles for key in names if key != SAME_RULE]
+    heads = [f"{titles[measure]}, {names[key]}" for measure, key in each]
+    lines += [
+        "",
+        "The same: average precision and Brier score, and clientfit's calibration (1 is right):",
+        "",
+        f"| world | clients | {' | '.join(heads)} | slope | predicted/observed |",
+        f"|---|--:|{'---|' * (len(heads) + 2)}",
+    ]
+    for one in found:
+        own = one["all"]["figures"]
+        cells = [one["world"], f"{one['n_clients']:,}"]
+        cells += [shown(own.get(key, {}).get(measure)) for measure, key in each]
+        cells += [shown(own["model"][measure]) for measure in ("calibration_slope", "predicted_over_observed")]
+        lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
 
 
@@ -151,7 +164,8 @@ def advice(found: dict[str, Any]) -> list[str]:
     lines = [
         f"{ADVICE} ({found['n_worlds']} simulated firms of {found['n_clients']} clients ever on the books, world {found['world']}, seeds "
         f"{min(found['seeds'])} to {max(found['seeds'])}; the effects of steps are assumptions, stated in pipeline/world/advice.py). Total "
-        "contribution of the year after the advice, against doing nothing, one step per client; and with every effect half as strong:",
+        "contribution of the year after the first advice, against doing nothing; each policy is followed on the first day and after each "
+        "quarter; and with every effect half as strong:",
         "",
         "| policy | gain over doing nothing | effects halved | clientfit's advice minus it |",
         "|---|---|---|---|",
@@ -163,8 +177,9 @@ def advice(found: dict[str, Any]) -> list[str]:
     confirmed, heavy, flips = found["confirmed"], found["heavy"], found["flips"]
     lines += [
         "",
-        f"Advised per firm: {advised}; the 20 % rule would fire {found['fired_per_world']:.0f}. Better off without, in money (truth; of "
-        f"all clients {_share(confirmed['any'])}) and among the tenth with the heaviest true burden: "
+        f"Advised per firm on the first day: {advised}; the 20 % rule would fire {found['fired_per_world']:.0f} in the year. Better off "
+        f"without, in money (truth; of all clients {_share(confirmed['any'])}) and among the tenth with the heaviest true burden, of those "
+        "advised so on any of the four days: "
         + "; ".join(
             f"{key.replace('_', ' ')} {_share(confirmed[key])} and {_share(heavy[key])} of {confirmed[key]['n']}"
             for key in ("part_respectfully", "refer_out", "reprice", "set_boundaries", "keep_and_grow", "fire_20")

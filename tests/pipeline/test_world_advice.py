@@ -11,11 +11,11 @@ from benchmarks.worlds import source_of
 from features.time import month_starts, to_day, zone
 from pipeline.settings import checked
 from pipeline.world import expected
-from pipeline.world.advice import EFFECTS, NOTICE_LEFT, Year, better_off_without, weakened
+from pipeline.world.advice import EFFECTS, NOTICE_LEFT, Act, Year, better_off_without, weakened
 from pipeline.world.almanac import Almanac
 from pipeline.world.events import Weeks, happened
 from pipeline.world.lives import Lives, client_ids, lived
-from pipeline.world.money import Money, money
+from pipeline.world.money import RATE_AGOROT, Money, money
 from pipeline.world.papers import kept_at
 from pipeline.world.people import people
 from pipeline.world.settings import Simulate
@@ -106,10 +106,10 @@ def test_when_nothing_is_done_the_year_brings_what_it_brought(drawn):
 
 def test_no_action_is_doing_nothing_bit_for_bit(year):
     alone = year.under({})
-    assert set(alone["action"]) == {"wait_and_watch"}
     for action in ("wait_and_watch", "hold_out"):
         named = year.under(dict.fromkeys(alone["client_id"], action))
-        pd.testing.assert_frame_equal(named.drop(columns="action"), alone.drop(columns="action"), check_exact=True)
+        pd.testing.assert_frame_equal(named, alone, check_exact=True)
+    pd.testing.assert_frame_equal(year.followed([]), alone, check_exact=True)
     pd.testing.assert_frame_equal(year.under({"no such client": "win_back"}), alone, check_exact=True)
 
 
@@ -125,7 +125,7 @@ def test_an_action_changes_its_client_and_those_that_hear_of_it_alone(year, acti
     chosen = next(client for client in alone["client_id"] if 0 < len(tied(year, client) & set(alone["client_id"])) < 5)
     done = year.under({chosen: action})
     changed = set(alone["client_id"][(alone["total"] != done["total"]).to_numpy()])
-    hear = tied(year, chosen) & set(alone["client_id"]) if EFFECTS[action].parts else set()
+    hear = tied(year, chosen) & set(alone["client_id"]) if EFFECTS[action].goes else set()
     assert chosen in changed
     assert changed <= {chosen} | hear
     if hear:
@@ -169,14 +169,57 @@ def test_each_effect_goes_where_it_is_said_to(year):
     assert of(year, riskiest, "win_back")["step_cost"] == pytest.approx(6 * 60 * 330)
     everyone = {name: year.under(dict.fromkeys(alone["client_id"], name)) for name in ("set_boundaries", "reprice")}
     assert everyone["set_boundaries"]["hours"].sum() < 0.99 * alone["hours"].sum()
-    assert everyone["reprice"]["contribution"].sum() > 1.1 * alone["contribution"].sum()
+    gone = everyone["reprice"]["stays"].sum() / alone["stays"].sum()
+    assert 0.75 < gone < 0.8  # a fifth at once, and some later
+
+
+def test_a_price_is_paid_by_those_who_stay_and_the_higher_it_is_the_more_go(year):
+    alone = year.under({}).set_index("client_id")
+    client = alone.sort_values("contribution").index[-1]
+
+    def at(rise: float) -> pd.Series:
+        return year.followed([Act({client: "reprice"}, {client: rise})]).set_index("client_id").loc[client]
+
+    pd.testing.assert_series_equal(at(0.2), of(year, client, "reprice"), check_exact=True)
+    assert at(0.4)["stays"] / at(0.2)["stays"] == pytest.approx(0.8, rel=0.01)
+    revenues = [at(rise)["contribution"] + 60 * RATE_AGOROT * at(rise)["hours"] for rise in (0.0001, 0.2, 1.0)]
+    assert revenues[1] < revenues[0]  # no rise is worth it for what it brings: one in five goes for a fifth more
+    assert revenues[2] < revenues[1]
+    loss = alone.sort_values("contribution").index[0]
+    assert alone.loc[loss, "contribution"] < 0
+    dear = year.followed([Act({loss: "reprice"}, {loss: 4.0})]).set_index("client_id").loc[loss]
+    assert dear["stays"] < 0.02
+    parted = of(year, loss, "part_respectfully")
+    assert dear["contribution"] == pytest.approx(parted["contribution"], rel=0.1)  # of its notice, at the old price
+
+
+def test_what_is_done_later_has_its_effect_from_then_on(year):
+    alone = year.under({}).set_index("client_id")
+    client = alone.sort_values("hours").index[-1]
+
+    def followed(*acts: Act) -> pd.Series:
+        return year.followed(acts).set_index("client_id").loc[client]
+
+    part = {client: "part_respectfully"}
+    early, late = followed(Act(part)), followed(Act(part, on_day=182))
+    assert early["hours"] < late["hours"] < alone.loc[client, "hours"]
+    assert late["contribution"] - early["contribution"] == pytest.approx(alone.loc[client, "contribution"] / 2, rel=0.2)
+    assert late["stays"] == 0
+    pd.testing.assert_series_equal(followed(Act(part), Act(part, on_day=182)), early, check_exact=True)  # it is gone already
+    pd.testing.assert_series_equal(followed(Act(part), Act({client: "wait_and_watch"}, on_day=91)), early, check_exact=True)
+    grows = {client: "keep_and_grow"}
+    once, twice = followed(Act(grows)), followed(Act(grows), Act({client: "wait_and_watch"}, on_day=91))
+    pd.testing.assert_series_equal(once, twice, check_exact=True)  # what was begun goes on
+    stopped = followed(Act(grows), Act({client: "set_boundaries"}, on_day=91))
+    assert 3 * 60 * 330 < stopped["step_cost"] < 3 * 60 * 330 + once["step_cost"] / 3
+    pd.testing.assert_series_equal(followed(Act(part, on_day=365)), alone.loc[client], check_exact=True)  # after the year
 
 
 def test_half_the_effect_lies_half_way_and_costs_the_same(year):
     client = year.under({}).sort_values("stays")["client_id"].iloc[0]
     half = weakened(EFFECTS, 0.5)
     assert half["win_back"] == replace(EFFECTS["win_back"], leaving=0.875)
-    assert (half["reprice"].fee, half["reprice"].leaving) == pytest.approx((1.1, 1.25))
+    assert (half["reprice"].fee, half["reprice"].leaving, half["reprice"].goes) == pytest.approx((1.1, 1.25, 0.2))
     assert half["part_respectfully"] == EFFECTS["part_respectfully"]
     stays = [of(year, client, action, effects)["stays"] for action, effects in (("wait_and_watch", EFFECTS), ("win_back", half))]
     assert stays[0] < stays[1] < of(year, client, "win_back")["stays"]
