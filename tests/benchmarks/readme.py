@@ -126,9 +126,9 @@ def misfits(found: list[dict[str, Any]]) -> list[str]:
     """Misfit beside the truth and the rules of practice, per world and size: ranking, then what the probabilities are worth."""
     names = {"truth": "truth", "model": "clientfit"} | RULES
     lines = [
-        f"{MISFITS} (seed {found[0]['seed']}; nine months that nothing was learned from; `make evaluate`): AUC; `truth`: the probability of"
-        " being marked, given the hidden states; way: clientfit's share of the way from chance to it; beyond: of those that do not meet the "
-        "label's own rule already:",
+        f"{MISFITS} (seed {found[0]['seed']}; nine months that nothing was learned from; `make evaluate`): AUC. `truth` is the probability "
+        "of being marked, given the hidden states; way: clientfit's share of the way from chance to it; beyond: of those that do not meet "
+        "the label's own rule already:",
         "",
         f"| world | clients | marked | {' | '.join(names.values())} | way | clientfit beyond |",
         f"|---|--:|--:|{'---|' * (len(names) + 2)}",
