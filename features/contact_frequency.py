@@ -25,7 +25,7 @@ from features.ratios import against_usual, share
 from features.time import Ints, age_days, in_window
 
 RECENCY_COLUMN = "recency_days"
-VALUE_COLUMN = "revenue_365"  # what a client is worth to us in a year, in minor units
+VALUE_COLUMN = "revenue_365"  # what a client is worth to us in a year, in currency units
 WINDOWS = (14, 30, 60, 90, 180, 365)  # days
 RFM_COLUMNS = (
     RECENCY_COLUMN,

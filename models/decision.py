@@ -4,14 +4,15 @@ The rules are read from top to bottom; each thing said names its statements (mod
 Nothing is weighed against anything: a rung is passed or it is where the client stands. Advice to a named person, never an act.
 
 What was begun comes first: parting and an accepted referral are seen through, any other step is given its time. A client known to cost more
-than it brings is quoted the price that would cover it, whatever else could be talked about, and if it declines is offered somebody else: no
-talk covers a loss, and each month adds to it. A client judged a misfit climbs the ladder of the documents: understand whether it is us or
-them -> set expectations and boundaries -> reprice -> refer out or hand to a colleague -> part respectfully. A rung is passed if it is on
-record as tried or declined; the price, also if a known margin is in order. To talk frankly and to offer somebody else no fact rules out.
-The first rung that is not passed is advised. How far a client may climb has limits: a new one, and one whose trouble is our own lateness,
-gets expectations set and no more; one that is not known to cost more than it brings gets a new price at most, unless a written deal-breaker
-or a reviewer speaks against it: a model alone gives nobody away. The others are won back, given a new price where theirs is too low, kept
-and grown, or watched; no effort is made for one against whom a rule or a reviewer speaks.
+than it brings, lastingly and with more than a trifle of work, is quoted the price that would cover it before anything else could be talked
+about: no talk covers a loss, and each month adds to it. A price so steep that it parts most clients is asked for only where our own
+lateness does not explain the trouble, with all that an exit needs shown. A client judged a misfit climbs the ladder of the documents:
+understand whether it is us or them -> set expectations and boundaries -> reprice -> refer out or hand to a colleague -> part respectfully.
+A rung is passed if it is on record as tried or declined; the price, also if a known margin is in order. To talk frankly and to offer
+somebody else no fact rules out. The first rung that is not passed is advised. How far a client may climb has limits: a new one, and a
+misfit whose trouble is our own lateness, gets expectations set and no more; one that is not known to cost more than it brings gets a new
+price at most, unless a written deal-breaker or a reviewer speaks against it: a model alone gives nobody away. The others are won back,
+given a new price where theirs is too low, kept and grown, or watched; no effort is made for one against whom a rule or the reviewers speak.
 
 What is not known never leads to parting, which needs every one of its conditions known, nor to referring out, but for one: to offer
 somebody else where it is not known whether the client fits our focus needs no proof. A new price rests on a margin known to be thin.
@@ -38,7 +39,7 @@ SLOW_REPLIES = 1.25  # times its peers' wait, from which our answers to a client
 ALL_TERMS = 4  # scope, service hours, delivery time, payment terms
 # rules on these statements speak of conduct, which boundaries answer
 CONDUCT = frozenset(("A2", "C2", "C3", "C6", "C9", "D2", "D3", "D7", "E2", "E3", "E4"))
-AGREED, NO_CHANGE, DECLINED = "agreed", "no_change", ("refused", "ruled_out")  # outcomes of steps; what was declined needs no time to work
+AGREED, NO_CHANGE, DECLINED = "agreed", "no_change", ("refused", "ruled_out")  # outcomes of steps; the last need no time to work
 STEPS = {
     "win_back": "an effort to win it back",
     "set_boundaries": "the talk about boundaries",
@@ -77,6 +78,16 @@ class Knobs(Protocol):
     @property
     def key_account_rank(self) -> int: ...
     @property
+    def our_blame_days(self) -> int: ...
+    @property
+    def burden_hours(self) -> float: ...
+    @property
+    def steep_rise(self) -> float: ...
+    @property
+    def grow_share(self) -> float: ...
+    @property
+    def grow_hours_a_month(self) -> float: ...
+    @property
     def tried_within_days(self) -> int: ...
 
 
@@ -112,12 +123,14 @@ def decide(evidence: Evidence, knobs: Knobs) -> Decision:
     quadrant = QUADRANTS[leaving + 2 * misfit]
     lacking = tuple(_lacking(evidence, knobs)) if misfit else ()
     burden = tuple(_burden_rungs(evidence, knobs, lacking=bool(lacking)))
-    is_called_by_rule = evidence.churn.probability is not None and not leaving and bool(_hit_deal_breakers(evidence))
+    is_called_by_rule = evidence.churn.probability is not None and bool(_hit_deal_breakers(evidence))
     if covers := _cover_cost(evidence, knobs):
         action, because = covers
     elif waits := under_way(evidence, knobs):
         action, because = "wait_and_watch", waits
-    elif misfit or is_called_by_rule:  # D9: a written rule is answered without a verdict, too, as far as a new price
+    elif (
+        misfit or is_called_by_rule
+    ):  # D9: a written rule is answered without a verdict, too, as far as a new price, and if it leaves a talk
         action, because = _climb(burden, evidence, knobs, is_misfit=misfit)
     elif leaving:
         action, because = _win_back(evidence, knobs)
@@ -126,8 +139,8 @@ def decide(evidence: Evidence, knobs: Knobs) -> Decision:
     if evidence.is_held_out and action in EFFORTS:  # a hold-out on record holds, whatever the risk is by now
         action, because = "wait_and_watch", say("held_out")
     climbs = misfit or action in LADDER
-    exits = exit_check(evidence, knobs) if misfit or action in EXITS else ()
-    milder = say("price_first" if covers and climbs and misfit else "not_called_for")
+    exits = exit_check(evidence, knobs) if misfit or action in LADDER[1:] else ()
+    milder = say("price_first" if covers and action == "reprice" and misfit else "not_called_for")
     rungs = (*_told(burden, action, because, milder, climbs=climbs), *_other_rungs(evidence, knobs, action, because))
     notes = tuple(_notes(evidence, knobs, leaving=leaving, misfit=misfit, action=action))
     return Decision(action, quadrant, because, rungs, notes, lacking, exits)
@@ -200,7 +213,7 @@ def under_way(evidence: Evidence, knobs: Knobs, but: str = "") -> Said | None:
         if begun and (begun.outcome == AGREED or (name == "part_respectfully" and begun.outcome not in DECLINED)):
             return say("see_through", step=STEPS[name], days=begun.days_ago)
     steps = [step for name in ("win_back", *LADDER) if name != but and (step := _last(evidence, knobs, name))]
-    working = [step for step in steps if step.days_ago < knobs.patience_days and step.outcome not in DECLINED]
+    working = [step for step in steps if step.days_ago < knobs.patience_days and step.outcome not in (*DECLINED, NO_CHANGE)]
     if not working:
         return None
     newest = min(working, key=lambda step: step.days_ago)
@@ -224,16 +237,23 @@ def _burden_rungs(evidence: Evidence, knobs: Knobs, *, lacking: bool) -> Iterato
 
 def _understand(evidence: Evidence, knobs: Knobs) -> Rung:
     """E1, E5: whose lateness is it? Expectations that nobody set are the next rung's question."""
-    share, overdue = evidence.delay_share_ours, evidence.our_overdue
+    share, overdue, days = evidence.delay_share_ours, evidence.our_overdue, evidence.our_late_days
     if share is None:
         return Rung("understand", "unknown", say("ours_unknown"))
     if _is_ours(evidence, knobs):
         return Rung("understand", "advised", say("ours_explains", share=share, overdue=overdue))
+    if days == 0 and overdue == 0:
+        return Rung("understand", "ruled_out", say("ours_none"))
+    if share >= knobs.our_blame_share:
+        return Rung("understand", "ruled_out", say("ours_too_little", days=days))
     return Rung("understand", "ruled_out", say("ours_does_not_explain", share=share, overdue=overdue))
 
 
 def _is_ours(evidence: Evidence, knobs: Knobs) -> bool:
-    return evidence.delay_share_ours is not None and evidence.delay_share_ours >= knobs.our_blame_share
+    """Whether most of the delay is ours, and enough of it to explain anything: one promise kept a day late is all delay, too."""
+    if evidence.delay_share_ours is None or evidence.delay_share_ours < knobs.our_blame_share:
+        return False
+    return bool(evidence.our_overdue) or evidence.our_late_days is None or evidence.our_late_days >= knobs.our_blame_days
 
 
 def _boundaries(evidence: Evidence, _: Knobs) -> tuple[Verdict, Said]:
@@ -252,41 +272,63 @@ def _price(evidence: Evidence, knobs: Knobs) -> tuple[Verdict, Said]:
     """A5, D4, E4: a margin too thin for the trouble is first a question of price."""
     if evidence.margin is None:
         return "unknown", say("price_unknown")
-    told = {"floor": knobs.thin_margin, "price": wanted_price(evidence, knobs), "revenue": evidence.revenue, "currency": evidence.currency}
+    told = {"floor": knobs.thin_margin, "price": wanted_price(evidence, knobs), "revenue": _a_year(evidence, "revenue")}
     if evidence.margin < min(knobs.thin_margin, 0) and evidence.contribution is not None:
-        return "advised", say("price_below_cost", loss=-evidence.contribution, **told)
+        loss = -(_a_year(evidence, "contribution") or 0)
+        return "advised", say("price_below_cost", loss=loss, currency=evidence.currency, **told)
     if evidence.margin < knobs.thin_margin:
-        return "advised", say("price_too_low", margin=evidence.margin, **told)
+        return "advised", say("price_too_low", margin=evidence.margin, currency=evidence.currency, **told)
     return "ruled_out", say("price_in_order", margin=evidence.margin)
 
 
 def wanted_price(evidence: Evidence, knobs: Knobs) -> float | None:
-    """What the last year's work would have to bring to leave the margin of `thin_margin`, in minor units a year; None = unknown."""
-    if evidence.revenue is None or evidence.contribution is None:
-        return None
-    return (evidence.revenue - evidence.contribution) / (1 - knobs.thin_margin)
+    """What a year of the same work would have to bring to leave the margin of `thin_margin`, in minor units; None = unknown."""
+    revenue, contribution = _a_year(evidence, "revenue"), _a_year(evidence, "contribution")
+    return None if revenue is None or contribution is None else (revenue - contribution) / (1 - knobs.thin_margin)
+
+
+def _a_year(evidence: Evidence, name: str) -> float | None:
+    """Revenue or contribution of a year, at the pace of the days since it came where those are fewer."""
+    a_day: float | None = getattr(evidence, f"{name}_a_day")
+    return None if a_day is None else a_day * 365
+
+
+def _is_steep(evidence: Evidence, knobs: Knobs) -> bool:
+    """Whether the wanted price is so much higher that asking for it is a parting for most clients (D2)."""
+    price, revenue = wanted_price(evidence, knobs), _a_year(evidence, "revenue")
+    return price is not None and revenue is not None and price > max(revenue, 0) * (1 + knobs.steep_rise)
 
 
 def _cover_cost(evidence: Evidence, knobs: Knobs) -> tuple[str, Said] | None:
-    """A5, D2, D4, E4: what is done first about a year's known loss; None = there is none, or nothing of the kind can be done now."""
-    is_billed = evidence.revenue is not None and evidence.revenue > 0
-    if not (is_billed and _is_known_loss(evidence, knobs)) or evidence.steps is None or _is_new(evidence, knobs):
-        return None
-    if under_way(evidence, knobs, but="set_boundaries"):
+    """A5, D2, D4, E4: what is done first about a known loss; None = there is none, or nothing of the kind can be done now.
+
+    The price first, whoever is late, but a steep one only where we are not. If it was declined, somebody else is offered: to a client
+    against which more than the books speaks, which is known to be no gain, even with its ties, and which no reviewers would keep.
+    """
+    if not _is_known_loss(evidence, knobs) or _is_new(evidence, knobs) or under_way(evidence, knobs, but="set_boundaries"):
         return None
     asked, (verdict, said) = _last(evidence, knobs, "reprice"), _price(evidence, knobs)
+    is_not_ours = _understand(evidence, knobs).verdict == "ruled_out"
     if asked is None:
-        return ("reprice", said) if verdict == "advised" else None
-    is_refused = asked.outcome in (*DECLINED, NO_CHANGE)
-    if is_refused and _last(evidence, knobs, "refer_out") is None and _understand(evidence, knobs).verdict == "ruled_out":
-        return "refer_out", say("refer_after_price", days=asked.days_ago)
-    return None
+        return ("reprice", said) if verdict == "advised" and (is_not_ours or not _is_steep(evidence, knobs)) else None
+    is_declined = asked.outcome in (*DECLINED, NO_CHANGE) and not under_way(evidence, knobs)
+    is_spoken_against = is_misfit(evidence, knobs) or _speaks_against(evidence)
+    keep, against = evidence.n_opinions("keep"), evidence.n_opinions("misfit")
+    is_no_gain = evidence.pays_back and (evidence.tied_contribution == 0 or evidence.gain_outweighs_ties)
+    if _last(evidence, knobs, "refer_out") or not (is_declined and is_not_ours and is_spoken_against and is_no_gain):
+        return None
+    return None if keep and keep >= against else ("refer_out", say("refer_after_price", days=asked.days_ago))
 
 
 def _is_known_loss(evidence: Evidence, knobs: Knobs) -> bool:
-    """Whether it is known to have cost more than it brought in the last year; a price agreed since then has made that account stale."""
-    asked = _last(evidence, knobs, "reprice")
-    return evidence.contribution is not None and evidence.contribution < 0 and not (asked and asked.outcome == AGREED)
+    """Whether it is known to cost more than it brings: in the last year, with open work billed at its cost, and on each snapshot of the
+    cooling-off; of work that is no trifle; with steps on record, and no new price agreed that the account does not show yet."""
+    if evidence.contribution is None or evidence.hours is None or not evidence.revenue or evidence.revenue < 0 or evidence.steps is None:
+        return False
+    has_held = bool(evidence.margins) and all(margin is not None and margin < 0 for margin in evidence.margins)
+    is_loss = evidence.contribution + (evidence.unbilled_cost or 0) < 0 and has_held and evidence.hours >= knobs.burden_hours
+    recent = [step for step in evidence.steps if step.kind == "reprice" and step.days_ago <= knobs.tried_within_days]
+    return is_loss and not evidence.is_books_doubted and not any(step.outcome == AGREED for step in recent)
 
 
 def _refer(evidence: Evidence, _: Knobs) -> tuple[Verdict, Said]:
@@ -318,7 +360,9 @@ def _lacking(evidence: Evidence, knobs: Knobs) -> Iterator[Said]:
         yield say("lacks_opinions_known")
     elif keep and keep >= against:
         yield say("lacks_agreement", keep=keep, misfit=against)
-    if evidence.terms_sent_share is None or evidence.terms_sent_share < 1:
+    if evidence.terms_sent_share is None:
+        yield say("lacks_terms_known")
+    elif evidence.terms_sent_share < 1:
         yield say("lacks_terms", sent=evidence.terms_sent_share)
     if evidence.misfit_basis != POLICY and evidence.misfit.confidence != CLEAR and not against:
         yield say("lacks_certainty", probability=evidence.misfit.probability, confidence=CONFIDENCES[evidence.misfit.confidence])
@@ -355,6 +399,10 @@ def _limit(name: str, understand: Rung, evidence: Evidence, knobs: Knobs, *, is_
         return understand.said
     if height > LADDER.index("set_boundaries") and _is_new(evidence, knobs):
         return say("beyond_new", tenure=evidence.tenure_days, settled=knobs.settled_days)
+    if height > LADDER.index("set_boundaries") and not is_misfit and is_leaving(evidence, knobs):
+        return say("effort_against_rules", rules=", ".join(_against(evidence)))
+    if name == "reprice" and understand.verdict == "unknown" and _is_steep(evidence, knobs):
+        return understand.said
     if height > LADDER.index("reprice") and not is_misfit:
         return say("beyond_verdict")
     if height > LADDER.index("reprice") and understand.verdict == "unknown":
@@ -366,7 +414,7 @@ def _limit(name: str, understand: Rung, evidence: Evidence, knobs: Knobs, *, is_
 
 def _speaks_against(evidence: Evidence) -> bool:
     """D4, D9: whether a written rule or a person does, and not a model alone."""
-    return bool(_hit_deal_breakers(evidence) or evidence.n_opinions("misfit"))
+    return bool(_hit_deal_breakers(evidence)) or evidence.n_opinions("misfit") > evidence.n_opinions("keep")
 
 
 def _is_new(evidence: Evidence, knobs: Knobs) -> bool:
@@ -388,7 +436,9 @@ def _told(rungs: Sequence[Rung], action: str, because: Said, milder: Said, *, cl
     """The rungs as they are shown: of those that would be advised only the action is; the others wait, or nothing calls for them (`milder`:
     what is said of those below the action)."""
     for rung in rungs:
-        if rung.verdict == "tried" or rung.name == action or (climbs and (rung.verdict != "advised" or rung.name == "understand")):
+        if rung.name == action:
+            yield Rung(rung.name, "advised", because)
+        elif rung.verdict == "tried" or (climbs and (rung.verdict != "advised" or rung.name == "understand")):
             yield rung
         elif climbs and (action not in LADDER or LADDER.index(rung.name) > LADDER.index(action)):
             yield Rung(rung.name, "not_yet", say("earlier_first") if action in LADDER else because)
@@ -429,7 +479,7 @@ def no_effort(evidence: Evidence, knobs: Knobs) -> Said | None:
 
 def _against(evidence: Evidence) -> list[str]:
     """What speaks against the client, in words: rules of the policy, and reviewers."""
-    n = evidence.n_opinions("misfit")
+    n = evidence.n_opinions("misfit") if evidence.n_opinions("misfit") > evidence.n_opinions("keep") else 0
     return [rule.title for rule in _hit_deal_breakers(evidence)] + ([f"reviewers who would let it go: {n}"] if n else [])
 
 
@@ -437,8 +487,12 @@ def _stay(burden: Sequence[Rung], evidence: Evidence, knobs: Knobs) -> tuple[str
     """B5, C8: who neither leaves nor weighs is kept and grown where it earns its price and is not small, and else watched or repriced."""
     if evidence.churn.probability is None or evidence.churn.base_rate is None:
         return "wait_and_watch", say("risk_unknown")
-    if not evidence.revenue or evidence.revenue <= 0:
-        return "wait_and_watch", say("grow_no_revenue")
+    if evidence.revenue is None:
+        return "wait_and_watch", say("grow_unknown_revenue")
+    if evidence.revenue <= 0:
+        is_loss = evidence.contribution is not None and evidence.contribution < 0
+        loss = say("grow_no_revenue_loss", loss=-(evidence.contribution or 0), currency=evidence.currency)
+        return "wait_and_watch", loss if is_loss else say("grow_no_revenue")
     if evidence.margin is not None and evidence.margin < knobs.thin_margin:
         return _price_alone(burden, evidence, knobs)
     if against := no_effort(evidence, knobs):
@@ -446,8 +500,8 @@ def _stay(burden: Sequence[Rung], evidence: Evidence, knobs: Knobs) -> tuple[str
     services = f"It does not use: {', '.join(evidence.other_services)}." if evidence.other_services else ""
     if evidence.margin is None:
         return "keep_and_grow", say("grow_unknown_margin", services=services)
-    if evidence.sizes and not held(evidence.sizes, 1.0, knobs.released_at)[-1]:
-        return "wait_and_watch", say("grow_small", revenue=evidence.revenue, typical=evidence.typical_revenue, currency=evidence.currency)
+    if evidence.growth and not held(evidence.growth, 1.0, knobs.released_at)[-1]:
+        return "wait_and_watch", say("grow_small", hours=12 * knobs.grow_hours_a_month, share=knobs.grow_share)
     return "keep_and_grow", say("grow", margin=evidence.margin, services=services)
 
 
@@ -457,12 +511,18 @@ def _price_alone(burden: Sequence[Rung], evidence: Evidence, knobs: Knobs) -> tu
     probability, base = evidence.churn.probability, evidence.churn.base_rate
     if probability is None or base is None or probability >= knobs.released_at * cut(base, knobs.leaving_times_base):
         return "wait_and_watch", say("price_waits")
+    if evidence.is_books_doubted:
+        return "wait_and_watch", say("books_doubted")
     if evidence.steps is None:
         return "wait_and_watch", say("steps_unknown")
     if _is_new(evidence, knobs):
         return "wait_and_watch", say("beyond_new", tenure=evidence.tenure_days, settled=knobs.settled_days)
-    if priced.verdict == "tried":
-        return "wait_and_watch", say("price_tried", days=_last(evidence, knobs, "reprice").days_ago)  # type: ignore[union-attr]
+    if asked := _last(evidence, knobs, "reprice"):
+        code = {AGREED: "price_agreed", None: "price_tried"}.get(asked.outcome, "price_declined")
+        return "wait_and_watch", say(code, days=asked.days_ago)
+    understand = _understand(evidence, knobs)
+    if understand.verdict != "ruled_out" and _is_steep(evidence, knobs):
+        return "wait_and_watch", understand.said
     return "reprice", priced.said
 
 
@@ -497,7 +557,7 @@ def _notes(evidence: Evidence, knobs: Knobs, *, leaving: bool, misfit: bool, act
     """What a person should hear beside the action."""
     if leaving and misfit:
         yield say("no_save", churn=evidence.churn.probability)
-    if leaving and is_key_account(evidence, knobs):
+    if leaving and is_key_account(evidence, knobs) and not (evidence.contribution or 0) < 0:
         yield _key_account(evidence)
     if (against := _against(evidence)) and not misfit:
         yield say("note_against", rules=", ".join(against))
@@ -516,7 +576,14 @@ def _notes(evidence: Evidence, knobs: Knobs, *, leaving: bool, misfit: bool, act
             yield say("note_unsure", risk=name, confidence=CONFIDENCES[risk.confidence])
     if evidence.is_held_out and action == "wait_and_watch":
         yield say("note_held_out")
-    if action in EXITS:
+    if evidence.is_held_out and action in LADDER:
+        yield say("note_hold_out_ends")
+    is_steep = action == "reprice" and _is_steep(evidence, knobs)
+    if is_steep:
+        yield say("note_steep", rise=knobs.steep_rise)
+    if action == "reprice" and evidence.unbilled_cost:
+        yield say("note_unbilled", cost=evidence.unbilled_cost, currency=evidence.currency)
+    if action in EXITS or is_steep:
         yield say("note_counsel")
     if action in LADDER and evidence.tied_contribution is not None and evidence.tied_contribution > 0:
         yield say("note_ties", n=len(evidence.ties or ()), brings=evidence.tied_contribution, currency=evidence.currency)

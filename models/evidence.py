@@ -126,10 +126,12 @@ class Evidence:
     terms_sent_share: of the running agreements; terms_in_writing: how many of four terms. focus_gap: the portfolio's focus share less the
     client's. choice: how its win-back fared against the others'; None = not weighed. is_held_out: left alone at random, now or by a record
     that still stands. contribution_a_day: at the pace of the last 365 days, or of those since it came; revenue_a_day likewise.
-    unbilled_minutes: billable work on no invoice. typical_revenue: of the median client. sizes: revenue of the year before each as_of that
-    Risk.seen has, over that of the median client then, the present one last; empty = unknown. value_rank: by contribution, else by revenue;
-    1 = the most valuable. all_ended_on: the earliest day (YYYY-MM-DD) on which all agreements can have ended. tied_contribution: of all
-    ties together.
+    unbilled_minutes: billable work on no invoice. typical_revenue: of the median client. margins: revenue of the year before each as_of
+    that Risk.seen has less the cost of work, over the larger of the two, the present one last; growth: at the same as_ofs, what growing the
+    client is taken to bring over what that costs us; empty = unknown. is_books_doubted: most clients cost more than they bring, so that the
+    books rather than the clients are to be asked. our_late_days: of our promises, all together, in the last 180 days. value_rank: by
+    contribution, else by revenue; 1 = the most valuable. all_ended_on: the earliest day (YYYY-MM-DD) on which all agreements can have
+    ended. tied_contribution: of all ties together.
     """
 
     client_id: str
@@ -147,17 +149,20 @@ class Evidence:
     contribution_a_day: float | None = None
     revenue_a_day: float | None = None
     margin: float | None = None
+    margins: tuple[float | None, ...] = ()
+    growth: tuple[float | None, ...] = ()
+    is_books_doubted: bool = False
     hours: float | None = None
     revenue_share: float | None = None
     contribution_share: float | None = None
     hours_share: float | None = None
     value_rank: int | None = None
     typical_revenue: float | None = None
-    sizes: tuple[float | None, ...] = ()
     horizon_days: int | None = None
     what_if: WhatIf | None = None
     # is it us or them?
     delay_share_ours: float | None = None
+    our_late_days: float | None = None
     our_overdue: int | None = None
     their_overdue: int | None = None
     our_forgotten: int | None = None

@@ -111,5 +111,6 @@ def _agreement(agreement: Agreement) -> Said:
     if agreement.ends_on is None:
         return say("exit_agreement_any_day", **told)
     is_past = agreement.notice_by_in_days is not None and agreement.notice_by_in_days < 0
-    code = "exit_agreement_ends" if not agreement.renews else "exit_agreement_too_late" if is_past else "exit_agreement_renews"
-    return say(code, **told, ends=agreement.ends_on, by=agreement.notice_by)
+    if not agreement.renews:
+        return say("exit_agreement_ends", **told, ends=agreement.ends_on)
+    return say("exit_agreement_too_late" if is_past else "exit_agreement_renews", **told, ends=agreement.ends_on, by=agreement.notice_by)

@@ -70,6 +70,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "Our own lateness does not explain it: {share:share} of all delay of the last half year was ours; promises of ours overdue:"
         " {overdue:n}.",
     ),
+    "ours_none": (
+        "E1 E5 D2",
+        "Our own lateness does not explain it: no promise of ours was late in the last half year, and none is overdue.",
+    ),
+    "ours_too_little": (
+        "E1 E5 D2",
+        "Our own lateness does not explain it: what delay there was is mostly ours, but comes to {days:n} days in the last half year.",
+    ),
     "ours_unknown": (
         "E1 E5 D4",
         "Whether our own lateness plays a part is not known: no promises are on record; ask the client and our own people before anything"
@@ -90,14 +98,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "price_too_low": (
         "A5 D4 E4",
         "The price is too low for what it buys: of the last year's revenue {margin:share} is left after the cost to serve, less than"
-        " {floor:share}. The same work for {price:money} {currency} a year (it was {revenue:money}) would leave that: quote it so, or the"
+        " {floor:share}. The same work for {price:money} {currency} a year (it is {revenue:money}) would leave that: quote it so, or the"
         " extras far above it.",
     ),
     "price_below_cost": (
         "A5 D4 E4",
-        "The price is too low for what it buys: it costs {loss:money} {currency} more than it brings a year. The same work for"
-        " {price:money} a year (it was {revenue:money}) would leave {floor:share}: quote it so, or the extras far above it; a client that"
-        " declines has chosen.",
+        "The price is too low for what it buys: at the last year's pace it costs {loss:money} {currency} a year more than it brings. The"
+        " same work for {price:money} a year (it is {revenue:money}) would leave {floor:share}: quote it so, or the extras far above it; a"
+        " client that declines has chosen.",
     ),
     "price_first": ("A5 D4 E4", "The price comes first, since no talk covers a loss: put the terms in writing with the new quote."),
     "price_in_order": (
@@ -136,7 +144,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "part_lacks": ("A4 D1 D4", "Parting is not advised as things stand; see what is lacking."),
     "parting_begun": ("D8", "Parting was begun {days:n} days ago: see it through, by the terms, and settle what is open."),
-    "lacks_cooling_off": ("A4", "The verdict has not held on the last {wanted:n} snapshots: it is met on {held:n} of them."),
+    "lacks_cooling_off": ("A4", "The verdict must hold on {wanted:n} snapshots in a row; so far it has on the last {held:n}."),
     "lacks_no_overdue": ("E5 D10", "Overdue promises of ours: {overdue:n}, of the client's: {theirs:n}. Keep our word first."),
     "lacks_overdue_known": ("E5", "Whether any promise of ours is overdue is not known."),
     "lacks_certainty": (
@@ -158,7 +166,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "lacks_balance": ("D10", "What the client owes us is not known."),
     "lacks_affordable": (
         "A4 B0",
-        "It brings {share:share} of all revenue, and the hours freed would not earn back what it contributes: win new business first.",
+        "It brings {share:share} of all revenue, and it is not known that the hours freed would earn back what is lost: win new business"
+        " first.",
     ),
     # steps on record, and what waits
     "tried": ("A4", "On record: done {days:n} days ago{outcome}."),
@@ -170,10 +179,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "beyond_verdict": ("D1 D9", "A rule of the written policy is hit, but the client is not judged a misfit: nothing beyond a new price."),
     "beyond_gain": (
         "A4 D1 D4 D9",
-        "It is not known to cost more than it brings, and neither a written rule nor a reviewer speaks against it: nothing beyond a new"
-        " price on a model's word alone.",
+        "Neither a written rule nor a reviewer speaks against it, and no lasting loss is known that a price could not cure: nothing beyond"
+        " a new price on a model's word alone.",
     ),
     "see_through": ("A4 D8", "On record: {step}, begun {days:n} days ago. See that through; nothing else is advised."),
+    "lacks_terms_known": ("A2 C9 E3", "Whether the terms of its running agreements were sent is not known."),
     "lacks_terms": ("A2 C9 E3", "The terms of only {sent:share} of the running agreements were sent: expectations come before parting."),
     "note_against": ("D4 D9", "To be weighed: {rules}."),
     # winning back
@@ -211,14 +221,40 @@ WORDS: Mapping[str, tuple[str, str]] = {
     # keeping and waiting
     "grow": ("B5 C8", "A client to keep: after the cost to serve a margin of {margin:share} is left, in the last year. {services}"),
     "grow_unknown_margin": ("B5 C8", "A client to keep; what is left of its revenue after the cost to serve is not known. {services}"),
+    "books_doubted": (
+        "A5 D4",
+        "Its account shows too little left, but so do those of most clients: check the invoices and what an hour costs before its price.",
+    ),
     "price_waits": ("A5 B0", "Its price is too low for what it buys, but its risk of leaving is near the cut: watch that first."),
-    "price_tried": ("A5 D4", "Its price is too low for what it buys, and a new one was asked for {days:n} days ago: see what came of it."),
-    "grow_no_revenue": ("B5", "Nothing was invoiced in the last year, or no invoices are on record: there is nothing to grow yet."),
+    "price_tried": (
+        "A5 D4",
+        "Its price is too low for what it buys, and a new one was asked for {days:n} days ago: see what came of it, and record it.",
+    ),
+    "price_agreed": ("A5 D4", "A new price was agreed {days:n} days ago; the year's account does not show it yet."),
+    "price_declined": (
+        "A5 D4",
+        "Its price is too low for what it buys, and a new one was declined or changed nothing ({days:n} days ago). Nothing harsher is"
+        " advised as things stand: serve it for less work, or ask again once the step is a year old.",
+    ),
+    "grow_no_revenue": ("B5", "Nothing was invoiced in the last year: there is nothing to grow yet."),
+    "grow_unknown_revenue": ("B5", "What it brings is not known: no invoices are on record, or some are in a currency without a rate."),
+    "grow_no_revenue_loss": (
+        "B5 E4",
+        "Nothing was invoiced in the last year, while serving it cost {loss:money} {currency}: agree on what is billed before anything"
+        " else.",
+    ),
     "grow_not": ("B5", "Other things come first."),
     "watch_not": ("", "A step is advised."),
     "risk_unknown": ("", "Neither risk is known: look at the client yourself."),
     # notes
     "note_counsel": ("A4 D6 D8", "Check with counsel before an exit: notice, terms, and what is owed."),
+    "note_hold_out_ends": ("", "It was held out: from this step on leave it out when the effect of efforts is measured."),
+    "note_steep": (
+        "D2 D8",
+        "A price more than {rise:share} higher is a parting for most clients: see the exit check first, and offer a narrower scope beside"
+        " it.",
+    ),
+    "note_unbilled": ("D10", "Work that cost us {cost:money} {currency} is on no invoice: bill it first."),
     "note_ties": (
         "D5 A6",
         "Weigh the chain: clients tied to it ({n:n}) bring {brings:money} {currency} a year, and up to half of them may follow it.",
@@ -231,7 +267,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "grow_small": (
         "B5 C8",
-        "Profitable, but smaller ({revenue:money} {currency} a year) than the median client ({typical:money}): growing others comes first.",
+        "Profitable, but to grow it by {share:share} would bring less than the {hours:n} hours a year that this is taken to cost: others"
+        " come first.",
     ),
     "note_mend": (
         "E1 E5",
@@ -280,7 +317,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "exit_agreement_any_day": ("A4", "{service}: notice of {notice:n} days, which can be given any day; no end is on record."),
     "exit_agreement_ends": (
         "A4",
-        "{service}: notice of {notice:n} days; ends on {ends} and does not renew, with no need of notice (last day for it: {by}).",
+        "{service}: notice of {notice:n} days; ends on {ends} and does not renew: no notice is needed by then.",
     ),
     "exit_agreement_renews": ("A4", "{service}: notice of {notice:n} days; renews on {ends} unless notice is given by {by}, its last day."),
     "exit_agreement_too_late": (
@@ -336,15 +373,18 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "effect_loss": ("D3 D4", "It costs {loss:money} {currency} a year more than it brings."),
     "effect_unknown": ("D3", "What the client costs us in hours and money is not on record."),
     # what to offer
-    "offer_price": (
-        "D8 E4",
-        "A price at which the work is worth it to us: {price:money} {currency} a year for work like the last year's; what goes beyond the"
-        " order priced far above.",
-    ),
+    "offer_price": ("D8 E4", "A price at which the work is worth it to us: {price:money} {currency} a year for work like the last year's."),
+    "offer_extras": ("D8 E4", "What goes beyond the order, priced far above it."),
     "offer_scope": ("A6 E4", "A narrower scope: what we do well for it, and no more."),
-    "offer_colleague": ("A6 D4 D8 E4", "A colleague or another provider who wants the work, with a proper hand-over."),
+    "offer_colleague": ("A6 D4 D8 E4", "A colleague, a subcontractor or another provider who wants the work, with a proper hand-over."),
     # how it is told, and what is left unsaid
     "how_part": ("D8", "By telephone or in person, then in writing; with at least three reasons, respect, and a decision that stands."),
+    "how_price": (
+        "A5 D8 E4",
+        "In person, then in writing: what the work took and what was billed, the new price and from which renewal or notice it holds, and"
+        " what could be left out for less.",
+    ),
+    "how_refer": ("A6 D8 E4", "In person: who would serve it better and why, an introduction, and a date for the hand-over."),
     "how_boundaries": ("C11 E3 E4", "Talk it over frankly, then send the terms in writing; say sorry if they were not sent before."),
     "how_win_back": ("B2 B4", "In person, with its senior people; bring the record of what was done, in figures."),
     "how_mend": ("E5", "Tell our own delays before they are asked about, with a new date that will be kept."),

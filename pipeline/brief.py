@@ -43,7 +43,9 @@ YEAR = 365  # days
 TO_SETTLE = ("open_balance", "unbilled_work", "our_promises", "their_promises", "notice")
 # signals whose words are for our own eyes: feelings, hearsay, comparisons with other clients, and our own accounts (D1, D7)
 INWARD = frozenset(("tone", "reputation", "ideal_client", "focus_fit", "first_meeting", "effort_value", "our_avoidance"))
-HOW = {"win_back": "how_win_back", "part_respectfully": "how_part", "refer_out": "how_part"}
+HOW = {"win_back": "how_win_back", "reprice": "how_price", "refer_out": "how_refer", "part_respectfully": "how_part"}
+LATE = {"client_responsiveness": "their_forgotten", "our_promises": "our_forgotten"}  # signals that count what was forgotten as late
+ABOUT_US = frozenset(("reason_complaints",))  # the client's word against us: for our own ears, no reason to hold against it (B4, E2)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def briefs(sight: Sight, evidences: Mapping[str, Evidence], decisions: Mapping[s
         reasons = [
             *_from_policy(sight, evidence, now[client]),
             *(_from_history(sight, evidence, contacts.get(client, {}), papers.get(client, {})) if _asked(decision) else ()),
-            *_from_models(scores[client], decision),
+            *_from_models(scores[client], decision, evidence),
         ]
         n_documented = sum(reason["from"] == "history" and reason["for_the_talk"] for reason in reasons)
         is_kept = not _is_burden(decision)
@@ -127,8 +129,10 @@ def _from_policy(sight: Sight, evidence: Evidence, now: Mapping[str, Any]) -> li
     return found
 
 
-def _from_models(scores: Mapping[str, Any], decision: Decision) -> list[dict[str, Any]]:
-    """The models' own reasons in words that raise the risk asked. They have figures but no dates."""
+def _from_models(scores: Mapping[str, Any], decision: Decision, evidence: Evidence) -> list[dict[str, Any]]:
+    """The models' own reasons in words that raise the risk asked. They have figures but no dates; what rests on rows that nobody closed for
+    years is not for the talk."""
+    unsaid = INWARD | {signal for signal, forgotten in LATE.items() if getattr(evidence, forgotten)}
     statements = {signal.name: signal.statements for signal in discovered()}
     found = []
     for target in _asked(decision):
@@ -141,7 +145,7 @@ def _from_models(scores: Mapping[str, Any], decision: Decision) -> list[dict[str
                 code = f"model_{target}_{signal}"
                 found.append(
                     {"code": code, "statements": list(statements.get(signal, ())), "values": values, "sentence": sentence}
-                    | {"from": "model", "for_the_talk": signal not in INWARD, "events": []}
+                    | {"from": "model", "for_the_talk": signal not in unsaid, "events": []}
                 )
     return found
 
@@ -167,7 +171,7 @@ def _from_history(
         if n >= LEAST:
             dates = [str(to_date(day)) for day in days]
             found.append((say(f"reason_{kind.code}", n=n, last=dates[0]), [{"on": on} for on in dates]))
-    return [said.as_data() | {"from": "history", "for_the_talk": True, "events": events} for said, events in found]
+    return [said.as_data() | {"from": "history", "for_the_talk": said.code not in ABOUT_US, "events": events} for said, events in found]
 
 
 def _account(evidence: Evidence, day: int) -> Said:
@@ -309,13 +313,15 @@ def _offers(evidence: Evidence, decision: Decision, sight: Sight) -> list[Said]:
     if not _is_burden(decision):
         return []
     tried = {step.kind for step in evidence.steps or ()}
-    price = wanted_price(evidence, sight.source.settings.decide)
+    knobs = sight.source.settings.decide
+    is_thin = evidence.margin is not None and evidence.margin < knobs.thin_margin
+    price = say("offer_price", price=wanted_price(evidence, knobs), currency=evidence.currency)
     offers = {
-        "reprice": say("offer_price", price=price, currency=evidence.currency),
-        "set_boundaries": say("offer_scope"),
-        "refer_out": say("offer_colleague"),
+        "reprice": [price, say("offer_extras")] if is_thin else [say("offer_extras")],
+        "set_boundaries": [say("offer_scope")],
+        "refer_out": [say("offer_colleague")],
     }
-    return [offer for kind, offer in offers.items() if kind not in tried or kind == decision.action or kind == "refer_out"]
+    return [offer for kind, own in offers.items() if kind not in tried or kind in (decision.action, "refer_out") for offer in own]
 
 
 def _is_burden(decision: Decision) -> bool:
@@ -334,7 +340,7 @@ def _settle(decision: Decision, papers: Mapping[str, list[dict[str, Any]]]) -> l
 
 
 def _how(evidence: Evidence, decision: Decision) -> list[Said]:
-    if evidence.choice == "held_out":
+    if evidence.is_held_out and decision.action not in LADDER:
         return []  # no contact on our own account
     found = [say(HOW.get(decision.action, "how_boundaries"))] if decision.action in (*HOW, *LADDER) else []
     return [*found, say("how_mend")] if evidence.our_overdue else found
@@ -363,7 +369,7 @@ def _mend(evidence: Evidence, now: Mapping[str, Any], kept: Mapping[str, Any] | 
     if kept and kept["late_365"]:
         found.append(say("mend_late", late=kept["late_365"]))
     hours, longer = now.get("our_reply_hours_90"), now.get("our_reply_lag_hours_90")
-    if hours is not None and longer is not None and longer > 0:
+    if hours is not None and longer is not None and longer >= 1:
         found.append(say("mend_replies", hours=hours, longer=longer))
     return found
 

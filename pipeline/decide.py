@@ -5,7 +5,7 @@
         because                     why this action: code, statements (DOCUMENTS.md), values, sentence, as everything that is said
         rungs                       every step considered, in order: name, verdict, and what is said of it
         notes, lacking              what to hear beside it; what parting would still need
-        exit_check                  name, state (known, open, unknown) and what is said; empty unless judged a misfit
+        exit_check                  name, state (known, open, unknown) and what is said; empty unless a misfit, or a step beyond a talk
         choice, expected_value, margin_at_risk   of a win-back: how it fared against the others; minor units
         evidence                    what is known of the client, for the rules and for who reads (models/evidence.py); null = unknown
         brief                       of the conversation (pipeline/brief.py)
@@ -51,7 +51,6 @@ from pipeline.tables import TABLES, arrow_schema, write_json, write_parquet, wri
 
 SHOWN = 5  # efforts, and burdens, printed
 HOLD_OUT = "hold_out"
-YEAR = "365"  # of the economics' windows
 READ_BACK = SOURCES / "actions_to_record.sql"
 TO_RECORD = pa.schema([arrow_schema(TABLES["actions"]).field(name) for name in TABLES["actions"].names])
 
@@ -113,15 +112,13 @@ def decided(source: Source, champions: Champions, looked: Looked, scores: pa.Tab
 
 def _warnings(money: Economics) -> list[str]:
     """What would make many of the decisions wrong at once."""
-    brought = money.portfolio["totals"][YEAR]["contribution"]
-    if brought is None or brought >= 0:
+    if not money.is_doubted:
         return []
-    n_losses, n_known = (int(found.sum()) for found in (money.whale["contribution"] < 0, money.whale["contribution"].notna()))
-    cost, came_from = money.portfolio["hour"]["cost"], money.portfolio["hour"]["cost_from"]
+    losses, hour = money.whale["contribution"] < 0, money.portfolio["hour"]
     return [
-        f"the clients together cost {-brought / MINOR_UNITS:,.0f} {money.portfolio['currency']} more than they brought in the last year "
-        f"({n_losses:,} of {n_known:,} do): before any talk check that all invoices are there and what an hour costs "
-        f"({cost / MINOR_UNITS:,.2f}, from {came_from})"
+        f"{int(losses.sum()):,} of {len(losses):,} clients cost more than they brought in the last year: check that all invoices are there "
+        f"and what an hour costs ({hour['cost'] / MINOR_UNITS:,.2f} {money.portfolio['currency']}, from {hour['cost_from']}) before any"
+        " talk; until then no price is asked for a loss alone"
     ]
 
 

@@ -39,6 +39,7 @@ from pipeline.source import Source
 from pipeline.tables import read_parquet
 
 YEAR = 365  # days
+DOUBTED_SHARE = 0.5  # of the clients at a loss, above which the books are likelier to be wrong than so many clients
 WINDOWS = {"90": (90, 0), "365": (YEAR, 0), "365_before": (2 * YEAR, YEAR)}  # name -> days before the day at which it begins and ends
 TOPS = (1, 5, 10, 20)  # percent of the clients, the largest, whose weight is told
 TABLES = ("clients", "invoices", "payments", "work", "ties")
@@ -109,6 +110,11 @@ class Economics:
     whale: pd.DataFrame
     portfolio: dict[str, Any]
     missing: dict[str, str]
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether most clients cost more than they bring: then the books or all prices are to be asked before any one client."""
+        return len(self.whale) > 1 and float((self.whale["contribution"] < 0).mean()) > DOUBTED_SHARE
 
     def as_table(self) -> pa.Table:
         """SCHEMA: one row per client and window; money in integer minor units, null where unknown."""

@@ -14,6 +14,8 @@ from typing import Any
 import pandas as pd
 
 from features.contact_frequency import VALUE_COLUMN
+from features.economics import MINOR_UNITS
+from features.effort_value import MARGIN_COLUMN
 from features.focus_fit import OFF_FOCUS_MILLI
 from features.our_promises import OURS, THEIRS, WINDOW_DAYS
 from features.time import age_days, to_date
@@ -85,7 +87,7 @@ def evidences(sight: Sight, cooling_off: Sequence[int]) -> dict[str, Evidence]:
         _risks(sight, cooling_off),
         _columns(now),
         _accounts(sight, now),
-        _sizes(sight, cooling_off),
+        _years(sight, cooling_off),
         _rules(sight),
         _promises(sight),
         _contracts(sight),
@@ -144,7 +146,11 @@ def _accounts(sight: Sight, now: Mapping[str, dict[str, Any]]) -> dict[str, dict
     ranks = by_client(year[["client_id"]].assign(rank=year[ranked_by].rank(ascending=False, method="min")))
     horizon_days = sight.source.settings.time.horizon_days
     earning = year.loc[year["revenue"] > 0, "revenue"]
-    common = {"horizon_days": horizon_days, "typical_revenue": known(float(earning.median()))}
+    common = {
+        "horizon_days": horizon_days,
+        "typical_revenue": known(float(earning.median())),
+        "is_books_doubted": sight.economics.is_doubted,
+    }
     accounts, standing = by_client(year), by_client(sight.economics.standing)
     found: dict[str, dict[str, Any]] = {}
     for client in sight.clients:
@@ -157,13 +163,22 @@ def _accounts(sight: Sight, now: Mapping[str, dict[str, Any]]) -> dict[str, dict
     return found
 
 
-def _sizes(sight: Sight, days: Sequence[int]) -> dict[str, dict[str, Any]]:
-    """Each client's revenue of a year over the median client's, at each of the days."""
-    if VALUE_COLUMN not in sight.seen:
+def _years(sight: Sight, days: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """Margin, and what growing the client would bring over what it costs, of the year before each of the days."""
+    if not {VALUE_COLUMN, MARGIN_COLUMN} <= set(sight.seen):
         return {}
-    revenue = sight.seen.pivot(index="client_id", columns="as_of", values=VALUE_COLUMN).reindex(columns=list(days))
-    sizes = revenue / revenue.where(revenue > 0).median()
-    return {str(client): {"sizes": tuple(known(each) for each in row)} for client, *row in sizes.itertuples()}
+    knobs, hour_cost = sight.source.settings.decide, sight.economics.portfolio["hour"]["cost"]
+    revenue, margins = (
+        sight.seen.pivot(index="client_id", columns="as_of", values=column).reindex(columns=list(days))
+        for column in (VALUE_COLUMN, MARGIN_COLUMN)
+    )
+    found = {str(client): {"margins": tuple(known(each) for each in row)} for client, *row in margins.itertuples()}
+    growing_cost = 12 * knobs.grow_hours_a_month * (hour_cost or 0)
+    if growing_cost:
+        growth = knobs.grow_share * revenue * MINOR_UNITS * margins.clip(lower=0) / growing_cost
+        for client, *row in growth.itertuples():
+            found[str(client)]["growth"] = tuple(known(each) for each in row)
+    return found
 
 
 def _rules(sight: Sight) -> dict[str, dict[str, Any]]:
@@ -209,7 +224,9 @@ def _promises(sight: Sight) -> dict[str, dict[str, Any]]:
             f"{whose}_{name}": int(own[name]) for whose, own in (("our", ours), ("their", theirs)) for name in each if name != "late_days"
         }
         share = ours["late_days"] / delay_days if delay_days else 0.0
-        found[client] = counts | {"delay_share_ours": share if client in on_record else None}
+        is_known = client in on_record
+        blame = {"delay_share_ours": share, "our_late_days": float(ours["late_days"])}
+        found[client] = counts | {name: value if is_known else None for name, value in blame.items()}
     return found
 
 

@@ -87,12 +87,14 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
         ),
         "reprice": Effect(
             "a price above the market (D2): of each fifth that it rises by, one client in five goes rather than pay it, so that no price is"
-            " too low for what it brings, only for what it costs; who stays pays, and half as many again leave for a quarter",
+            " too low for what it brings, only for what it costs; who stays pays it once notice has run, and half as many again leave for a"
+            " quarter",
             fee=1 + STATED_RISE,
             goes=0.2,
             told=1.0,
             leaving=1.5,
             leaving_weeks=13,
+            hours=4,
         ),
         "refer_out": Effect(
             "handed to a colleague (D2): it is gone, and those it is tied to hear of it",
@@ -113,14 +115,16 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
 
 
 def weakened(effects: Mapping[str, Effect], by: float) -> dict[str, Effect]:
-    """The same with a share `by` of what they do taken away; what they cost stays, and so does who goes: parted with, or rather than pay
-    a price of which no more than the rest is then paid."""
+    """The same with a share `by` of the good that they do taken away. What they cost stays, and so does the harm: who takes it ill, and who
+    goes, parted with or rather than pay a price of which no more than the rest is then paid."""
 
     def less(factor: float) -> float:
         return 1 + (1 - by) * (factor - 1)
 
     return {
-        name: replace(e, leaving=less(e.leaving), conduct=less(e.conduct), fee=less(e.fee), volume=less(e.volume))
+        name: replace(
+            e, leaving=less(e.leaving) if e.leaving < 1 else e.leaving, conduct=less(e.conduct), fee=less(e.fee), volume=less(e.volume)
+        )
         for name, e in effects.items()
     }
 
@@ -146,8 +150,9 @@ class _Block:
 class Year:
     """The 52 weeks after an as_of, ready to be lived under one policy after the other.
 
-    reuse_share of the hours of clients gone earns what the mean hour does, from reuse_after_days after the end of a relationship on.
-    mean_hour: agorot that an hour contributes when nothing is done, over all clients with us.
+    is_staff_kept: whether the freed hours that find no other work are paid all the same; else their cost ends with the client. reuse_share
+    of the hours of clients gone earns what the mean hour does, from reuse_after_days after the end of a relationship on. mean_hour: agorot
+    that an hour contributes when nothing is done, over all clients with us.
     """
 
     settings: Simulate
@@ -157,6 +162,7 @@ class Year:
     n_paths: int
     blocks: tuple[_Block, ...]
     mean_hour: float
+    is_staff_kept: bool = False
 
     @classmethod
     def after(cls, settings: Simulate, as_of: date, *, reuse_share: float, reuse_after_days: int, n_paths: int = 60) -> "Year":
@@ -280,7 +286,9 @@ def _done(act: Act, client: str, effects: Mapping[str, Effect]) -> Effect:
 
 @dataclass
 class _Course:
-    """What is under way on each path in the present week. conduct, fee: factors, for good; the others: of what was begun last."""
+    """What is under way on each path in the present week. conduct, fee: factors, for good; the others: of what was begun last.
+
+    fees_due: new fees that are asked for, and the day from which they are paid."""
 
     client: Ints
     traits: Traits  # as they were
@@ -290,21 +298,25 @@ class _Course:
     leaving: Floats
     leaving_weeks: Floats  # that are left of it
     hours_a_week: Floats
+    fees_due: list[tuple[float, Floats]]
 
     @classmethod
     def at_first(cls, traits: Traits, client: Ints) -> "_Course":
         own, ones = {name: values[client] for name, values in traits.items()}, np.ones(len(client), np.float32)
-        return cls(client, own, ones, ones, ones, ones, 0 * ones, 0 * ones)
+        return cls(client, own, ones, ones, ones, ones, 0 * ones, 0 * ones, [])
 
-    def begin(self, begun: _Begun) -> None:
+    def begin(self, begun: _Begun, day: float) -> None:
         is_new, new = begun.is_begun[self.client], {name: values[self.client] for name, values in begun.each.items()}
-        self.conduct, self.fee = np.minimum(self.conduct, new["conduct"]), np.maximum(self.fee, new["fee"])
+        self.conduct = np.minimum(self.conduct, new["conduct"])
+        self.fees_due.append((day + PARTING_NOTICE_DAYS, new["fee"]))
         self.volume, self.leaving = np.where(is_new, new["volume"], self.volume), np.where(is_new, new["leaving"], self.leaving)
         self.leaving_weeks = np.where(is_new, new["leaving_weeks"], self.leaving_weeks)
         self.hours_a_week = np.where(is_new, new["hours_a_month"] * np.float32(12 / 52), self.hours_a_week)
 
-    def now(self) -> Traits:
-        """The traits under what is under way."""
+    def now(self, day: float) -> Traits:
+        """The traits under what is under way, with the fees that have fallen due by the day."""
+        while self.fees_due and self.fees_due[0][0] <= day:
+            self.fee = np.maximum(self.fee, self.fees_due.pop(0)[1])
         found: dict[str, Floats] = {**self.traits, "fee": self.traits["fee"] * self.fee, "volume": self.traits["volume"] * self.volume}
         is_as_it_was = self.fee == 1
         found["unprofitable"] = np.where(is_as_it_was, found["unprofitable"], unprofitable(found["effort"], found["fee"]))
@@ -333,9 +345,9 @@ class _Walk:
         state, course = lives.kept[first][0].of(self.client), _Course.at_first(lives.traits, self.client)
         with_us, waiting = _WithUs.at_first(len(self.client)), list(self.begun)
         contribution, minutes, freed, step_minutes = (np.zeros(len(self.client)) for _ in range(4))
-        traits = course.now()
         for number, (begins, ends) in enumerate(_spans(year.as_of, lives.first_day + 7 * first)):
             week = first + number
+            traits = course.now(begins)
             if number:
                 stress, strain = lives.stress[week, lives.industry[self.client]], lives.strain[week]
                 state = states.advanced(state, random, laws, traits, stress, strain, course.conduct)
@@ -344,8 +356,8 @@ class _Walk:
                 step_minutes += 60 * with_us.alive * begun.each["hours"][self.client]
                 state = states.neighbour_left(state, begun.news[self.client])
                 with_us.lets_go(begun.each["goes"][self.client], begins, course.fee)
-                course.begin(begun)
-                traits = course.now()
+                course.begin(begun, begins)
+                traits = course.now(begins)
             there = expected.week(self._shown(state, traits, week - EARLIER_WEEKS))
             leave = states.leave_rate(state, laws, traits) * course.hazard()
             total = leave + states.let_go_rate(state, laws, traits) + states.other_rates(state, laws).sum(0)
@@ -360,7 +372,7 @@ class _Walk:
         return {
             "contribution": contribution,
             "step_cost": RATE_AGOROT * step_minutes,
-            "freed_value": year.reuse_share * year.mean_hour * freed / 60,
+            "freed_value": freed * (year.reuse_share * year.mean_hour / 60 - year.is_staff_kept * (1 - year.reuse_share) * RATE_AGOROT),
             "hours": minutes / 60,
             "stays": with_us.alive,
         }

@@ -12,6 +12,7 @@ advice         what is advised
 nothing        everybody is looked on at
 save_riskiest  as many as a team can contact, the riskiest first, are won back, whatever they bring
 fire_20        who had a contribution margin under 20 % in both of the last two months is parted with
+fire_losers    who is known to have cost more than it brought in the last year, and is with us for half a year, is parted with
 truth          who the firm is truly better off without is parted with on the first day, and nothing else is done: no one can know
 
 Advice is followed to the letter, and each step of it is on record when the next quarter's is given (a new price as agreed, since who does
@@ -19,7 +20,8 @@ not agree goes). But its evidence is what the world shows in which nobody did an
 know what an earlier one has changed, beyond its record, and is none for whoever has left that world. Hold-outs are left alone.
 Money is the portfolio's total contribution over 52 weeks, less what steps cost, with what freed hours earn elsewhere. `minus_nothing` is a
 paired difference, summed over worlds, as a share of their totals when nothing is done. Intervals are 95 %, over resamples of worlds.
-`halved`: the same with every effect half as strong and half as many freed hours sold.
+`halved`: the same with the good of every effect half as strong, its harm as it is, and half as many freed hours sold. `staff_kept`: as
+stated, but the freed hours that find no other work are paid all the same. `alone`: if of the advice only one kind of action is followed.
 
 confirmed      of those advised a step on any of the four days: whom the firm was truly better off without on the first, that is, whose
                year brings less than their hours would elsewhere; `any`: of all clients, for comparison
@@ -67,12 +69,13 @@ from pipeline.world.states import Floats
 sys.path.append(str(Path(__file__).parents[1]))  # run as a script, it finds what lies beside it
 from benchmarks.worlds import World, portfolio
 
-N_WORLDS, FIRST_SEED, CLIENTS = 20, 321, 400  # seeds 1, 2, 18 and 300 to 320 were read before the rules were final
-POLICIES = ("advice", "save_riskiest", "fire_20", "truth")  # beside doing nothing
-EFFECTS_TRIED = ("stated", "halved")
+N_WORLDS, FIRST_SEED, CLIENTS = 20, 341, 400  # seeds 1, 2, 18 and 300 to 332 were read before the rules were final
+POLICIES = ("advice", "save_riskiest", "fire_20", "fire_losers", "truth")  # beside doing nothing
+EFFECTS_TRIED = ("stated", "halved", "staff_kept")
 EVENTS = ("complaint", "availability_complaint", "escalation", "discount_request", "terms_refused")
 MONTHS = (0, 3, 6, 9)  # after the as_of at which advice is given and followed
 STEPS = ("win_back", *LADDER)  # that are put on record
+FOLLOWED = (*STEPS, "keep_and_grow")
 OVERDUE = ("our_overdue", "their_overdue", "overdue_balance")
 HEAVY = 0.1
 RESAMPLES, COVERAGE = 2_000, 0.95
@@ -105,6 +108,7 @@ def decisions_at(made: World, champions: dict[str, Champion], day: int) -> pd.Da
     return pd.DataFrame(
         {"client_id": row["client_id"], "action": row["action"], "quadrant": row["quadrant"]}
         | {"churn_probability": row["evidence"]["churn"]["seen"][-1], "rise": rise(row["because"]["values"])}
+        | {name: row["evidence"][name] for name in ("contribution", "tenure_days")}
         | {name: row["evidence"][name] for name in OVERDUE}
         for row in rows
     )
@@ -118,10 +122,12 @@ def rise(said: dict[str, Any]) -> float | None:
 
 @dataclass(frozen=True)
 class Told:
-    """Figures of one world, before they are put together. totals: effects ("stated", "halved") -> policy -> agorot."""
+    """Figures of one world, before they are put together. totals: EFFECTS_TRIED -> policy -> agorot; alone: action -> the total if of the
+    advice only that is followed."""
 
     seed: int
     totals: dict[str, dict[str, float]]
+    alone: dict[str, float]
     actions: dict[str, int]
     confirmed: dict[str, tuple[int, int]]
     heavy: dict[str, tuple[int, int]]
@@ -175,16 +181,23 @@ def one_world(seed: int, asked: argparse.Namespace) -> Told:
         policies = policies_of(made, quarters, truth, days)
         heavy = heaviest(made, as_of)
         flips = {"all": flipped(now, then), "quiet": flipped(now, then, without=eventful(made, now, then, day, later))}
-    halved = replace(year, reuse_share=year.reuse_share / 2)
+    years = {
+        "stated": (year, EFFECTS),
+        "halved": (replace(year, reuse_share=year.reuse_share / 2), weakened(EFFECTS, 0.5)),
+        "staff_kept": (replace(year, is_staff_kept=True), EFFECTS),
+    }
     totals = {
         name: {policy: float(own.followed(acts, effects)["total"].sum()) for policy, acts in {"nothing": [], **policies}.items()}
-        for name, own, effects in (("stated", year, EFFECTS), ("halved", halved, weakened(EFFECTS, 0.5)))
+        for name, (own, effects) in years.items()
     }
+    alone = {kind: float(year.followed(only(policies["advice"], kind))["total"].sum()) for kind in FOLLOWED}
     groups = {kind: clients_of(policies["advice"], kind) for kind in (*LADDER, "keep_and_grow")}
-    groups |= {"fire_20": clients_of(policies["fire_20"], "part_respectfully"), "any": truth["client_id"].tolist()}
+    groups |= {name: clients_of(policies[name], "part_respectfully") for name in ("fire_20", "fire_losers")}
+    groups |= {"any": truth["client_id"].tolist()}
     told = Told(
         seed,
         totals,
+        alone,
         dict(Counter(now["action"])),
         {kind: counted(clients, truth.set_index("client_id")["is_better_off"]) for kind, clients in groups.items()},
         {kind: counted(clients, heavy) for kind, clients in groups.items()},
@@ -219,7 +232,7 @@ def policies_of(made: World, quarters: list[pd.DataFrame], truth: pd.DataFrame, 
     """Policy -> what is done on each of the days; quarters: what is advised on them."""
     rules = read_parquet(made.source.output / "label" / "misfit_rules.parquet").to_pandas()
     better_off = truth.loc[truth["is_better_off"], "client_id"]
-    found: dict[str, list[Act]] = {"advice": [], "save_riskiest": [], "fire_20": []}
+    found: dict[str, list[Act]] = {"advice": [], "save_riskiest": [], "fire_20": [], "fire_losers": []}
     for now, day in zip(quarters, days, strict=True):
         on_day = day - days[0]
         named = now.dropna(subset=["rise"])
@@ -230,7 +243,14 @@ def policies_of(made: World, quarters: list[pd.DataFrame], truth: pd.DataFrame, 
         found["save_riskiest"].append(Act(dict.fromkeys(riskiest, "win_back"), on_day=on_day))
         thin = rules[(rules["as_of"] == to_date(day)) & (rules["thin_margin"] == 1)]["client_id"]
         found["fire_20"].append(Act(dict.fromkeys(thin, "part_respectfully"), on_day=on_day))
+        losers = now.loc[(now["contribution"] < 0) & (now["tenure_days"] >= made.source.settings.decide.settled_days), "client_id"]
+        found["fire_losers"].append(Act(dict.fromkeys(losers, "part_respectfully"), on_day=on_day))
     return found | {"truth": [Act(dict.fromkeys(better_off, "part_respectfully"))]}
+
+
+def only(acts: list[Act], kind: str) -> list[Act]:
+    """The acts without all other actions."""
+    return [replace(act, actions={client: action for client, action in act.actions.items() if action == kind}) for act in acts]
 
 
 def clients_of(acts: list[Act], kind: str) -> list[str]:
@@ -296,6 +316,10 @@ def together(found: list[Told], asked: argparse.Namespace) -> dict[str, Any]:
         "totals": [{"seed": one.seed} | one.totals for one in found],
         "minus_nothing": {policy: gains(policy, "nothing") for policy in POLICIES},
         "advice_minus": {policy: gains("advice", policy) for policy in others},
+        "alone_minus_nothing": {
+            kind: pooled(np.array([one.alone[kind] for one in found]) - totals("stated", "nothing"), totals("stated", "nothing"))
+            for kind in FOLLOWED
+        },
         "advice_is_best_in": {effects: is_best(effects) for effects in EFFECTS_TRIED},
         "confirmed": {kind: share_of([one.confirmed[kind] for one in found]) for kind in found[0].confirmed},
         "heavy": {kind: share_of([one.heavy[kind] for one in found]) for kind in found[0].heavy},
@@ -324,12 +348,14 @@ def pooled(part: Floats, whole: Floats) -> Figure:
 def told(found: dict[str, Any], console: Console) -> None:
     """The tables, on the terminal."""
     money = Table(title=f"Contribution over the following year, {found['n_worlds']} worlds ({found['world']})", title_justify="left")
-    for head in ("policy", "minus doing nothing", "effects halved", "advice minus it", "effects halved"):
+    for head in ("policy", *(f"{what}, {name}" for what in ("minus doing nothing", "advice minus it") for name in EFFECTS_TRIED)):
         money.add_column(head)
     for policy in ("nothing", *POLICIES):
         cells = [percent(found[part].get(policy, {}).get(name)) for part in ("minus_nothing", "advice_minus") for name in EFFECTS_TRIED]
         money.add_row(policy, *cells)
     console.print(money)
+    alone = ", ".join(f"{kind} {percent(own)}" for kind, own in found["alone_minus_nothing"].items())
+    console.print(f"of the advice, if nothing else of it is followed: {alone}")
     shares = Table(title="Confirmed by the truth, and steady from month to month", title_justify="left")
     for head in ("of", "clients", "share"):
         shares.add_column(head)

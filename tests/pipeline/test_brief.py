@@ -116,7 +116,7 @@ def test_what_is_left_of_the_revenue_is_told_as_what_it_is():
 def test_a_burdens_brief_says_the_effect_the_offers_what_to_settle_and_what_not_to_say(briefs):
     tough = briefs["tough"]
     assert [each["code"] for each in tough["effect"]] == ["effect_hours", "effect_share", "effect_loss"]
-    assert [each["code"] for each in tough["offers"]] == ["offer_price", "offer_scope", "offer_colleague"]
+    assert [each["code"] for each in tough["offers"]] == ["offer_price", "offer_extras", "offer_scope", "offer_colleague"]
     assert {each["name"]: each["state"] for each in tough["settle"]} == {
         "open_balance": "open",
         "unbilled_work": "open",
@@ -124,7 +124,7 @@ def test_a_burdens_brief_says_the_effect_the_offers_what_to_settle_and_what_not_
         "notice": "open",
     }
     assert [row["commitment_id"] for each in tough["settle"] if each["name"] == "their_promises" for row in each["rows"]] == ["p6"]
-    assert [each["code"] for each in tough["how"]] == ["how_boundaries"]
+    assert [each["code"] for each in tough["how"]] == ["how_price"]
     assert "D7" in [code for each in tough["unsaid"] for code in each["statements"]]
     assert tough["done"] == tough["people"] == tough["other_services"] == []
 

@@ -39,7 +39,7 @@ def given(tmp_path, *tables: str, **drawn: str):
 
 def test_each_client_gets_its_quadrant_and_action(rows):
     assert {client: (row["quadrant"], row["action"]) for client, row in rows.items()} == {
-        "calm": ("stay", "keep_and_grow"),
+        "calm": ("stay", "wait_and_watch"),
         "leaver": ("leaving", "win_back"),
         "tough": ("misfit", "reprice"),
     }
@@ -67,6 +67,15 @@ def test_the_evidence_is_that_of_the_tables_as_they_were_known(rows):
     assert [(tie["client_id"], tie["kind"], tie["contribution"]) for tie in tough["ties"]] == [("calm", "referral", 660_000)]
     assert tough["misfit"]["seen"] == [0.4, 0.4, 0.4]
     assert leaver["churn"]["seen"] == [0.05, 0.4, 0.4]  # one complaint by May, three by June
+
+
+def test_a_client_is_grown_where_that_is_worth_its_hours(tmp_path):
+    source = firm(tmp_path, ALL | {"interactions": contacts()}, decide={"grow_share": 1.0})
+    calm = by_client(decided(source))["calm"]
+    assert (calm["action"], calm["because"]["code"]) == ("keep_and_grow", "grow")
+    hour_cost, year = decided(source).economics.portfolio["hour"]["cost"], calm["evidence"]
+    assert year["growth"][-1] == pytest.approx(year["contribution"] / (12 * hour_cost), rel=0.05)
+    assert len(year["growth"]) == len(year["margins"]) == 3
 
 
 def test_what_fell_due_too_long_ago_is_forgotten_and_blames_nobody(tmp_path):
@@ -146,7 +155,7 @@ def test_what_comes_to_be_known_later_changes_nothing(tmp_path, rows):
         ("tough reprice 30 -", "wait_and_watch"),
         ("tough set_boundaries 30 agreed", "reprice"),  # at a loss: its price need not wait for the talk to work
         ("tough reprice 120 agreed", "set_boundaries"),
-        ("tough reprice 10 Refused", "refer_out"),
+        ("tough reprice 10 Refused", "set_boundaries"),
         ("tough set_boundaries 120 -\ntough reprice 100 -", "refer_out"),
         ("tough reprice -1 -", "reprice"),  # recorded for tomorrow: not known today
     ],
@@ -299,17 +308,20 @@ def test_contacts_alone_are_enough_and_what_is_not_known_is_said(tmp_path):
     assert read_json(tmp_path / "out" / "portfolio.json")["n_clients"] == 3
 
 
-def test_where_everyone_costs_more_than_it_brings_all_are_asked_for_their_price_and_the_books_are_doubted(tmp_path, capsys):
+def test_where_everyone_costs_more_than_it_brings_the_books_are_doubted_and_nobody_is_asked_for_a_price(tmp_path, capsys):
     dear = MONEY["work"].replace(" 480 400 ", " 480 4000 ")
     found = decided(firm(tmp_path, ALL | {"interactions": contacts(), "work": dear}))
     rows = by_client(found)
-    assert {row["action"] for row in rows.values()} == {"reprice"}
-    assert rows["leaver"]["choice"] == "no_value"
-    assert {rung["name"]: rung["code"] for rung in rows["leaver"]["rungs"]}["win_back"] == "no_value"
+    assert {client: row["action"] for client, row in rows.items()} == {
+        "calm": "wait_and_watch",
+        "leaver": "wait_and_watch",
+        "tough": "set_boundaries",
+    }
+    assert (rows["calm"]["because"]["code"], rows["leaver"]["because"]["code"]) == ("books_doubted", "no_value")
     [warning] = found.facts["warnings"]
-    assert "(3 of 3 do): before any talk check that all invoices are there and what an hour costs" in warning
+    assert "3 of 3 clients cost more than they brought in the last year: check that all invoices are there" in warning
     decide.tell(found, tmp_path)
-    assert "note: the clients together cost" in capsys.readouterr().out
+    assert "note: 3 of 3 clients cost more" in capsys.readouterr().out
 
 
 def test_where_everyone_is_a_misfit_the_cut_follows_the_average(source):

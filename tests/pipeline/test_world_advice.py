@@ -190,7 +190,26 @@ def test_a_price_is_paid_by_those_who_stay_and_the_higher_it_is_the_more_go(year
     dear = year.followed([Act({loss: "reprice"}, {loss: 4.0})]).set_index("client_id").loc[loss]
     assert dear["stays"] < 0.02
     parted = of(year, loss, "part_respectfully")
-    assert dear["contribution"] == pytest.approx(parted["contribution"], rel=0.1)  # of its notice, at the old price
+    assert dear["contribution"] == pytest.approx(parted["contribution"], rel=0.15)  # of its notice, at the old price
+
+
+def test_a_new_price_is_paid_once_its_notice_has_run(year):
+    alone = year.under({}).set_index("client_id")
+    client = alone.sort_values("contribution").index[-1]
+    paid = year.followed(
+        [Act({client: "reprice"}, {client: 0.2})], {**EFFECTS, "reprice": replace(EFFECTS["reprice"], goes=0.0, leaving=1.0)}
+    )
+    more = paid.set_index("client_id").loc[client, "contribution"] - alone.loc[client, "contribution"]
+    revenue = alone.loc[client, "contribution"] + 60 * RATE_AGOROT * alone.loc[client, "hours"]
+    assert 0.75 < more / (0.2 * revenue) < 0.95  # of the year without its first 60 days, in which the season is low
+
+
+def test_where_the_staff_is_kept_freed_hours_that_find_no_work_are_paid(year):
+    client = year.under({}).sort_values("hours")["client_id"].iloc[-1]
+    parted, kept = (of(one, client, "part_respectfully") for one in (year, replace(year, is_staff_kept=True)))
+    hours = parted["freed_value"] / (0.5 * year.mean_hour)
+    assert parted["freed_value"] - kept["freed_value"] == pytest.approx(0.5 * hours * 60 * RATE_AGOROT)
+    assert kept["total"] < parted["total"]
 
 
 def test_what_is_done_later_has_its_effect_from_then_on(year):
@@ -219,7 +238,8 @@ def test_half_the_effect_lies_half_way_and_costs_the_same(year):
     client = year.under({}).sort_values("stays")["client_id"].iloc[0]
     half = weakened(EFFECTS, 0.5)
     assert half["win_back"] == replace(EFFECTS["win_back"], leaving=0.875)
-    assert (half["reprice"].fee, half["reprice"].leaving, half["reprice"].goes) == pytest.approx((1.1, 1.25, 0.2))
+    assert (half["reprice"].fee, half["reprice"].leaving, half["reprice"].goes) == pytest.approx((1.1, 1.5, 0.2))  # the harm stays
+    assert (half["set_boundaries"].conduct, half["set_boundaries"].leaving) == pytest.approx((0.8, 1.1))
     assert half["part_respectfully"] == EFFECTS["part_respectfully"]
     stays = [of(year, client, action, effects)["stays"] for action, effects in (("wait_and_watch", EFFECTS), ("win_back", half))]
     assert stays[0] < stays[1] < of(year, client, "win_back")["stays"]
