@@ -1,6 +1,8 @@
 """Contact frequency (B1): how often, how lately and how regularly a client is with us, against its own past; and what it buys.
 
-"Contacts" here are the interactions that qualify as the relationship being alive (the source says which); `touches` are all of them.
+"Contacts" here are the interactions that qualify as the relationship being alive (the source says which); `touches` are all of them. The
+sentences say so each time: a client that wrote every day, but nothing that qualifies, has no qualifying contact. They are worded so that
+they hold for one as for many.
 The baselines read `recency_days` and the windowed counts and sums (RFM_COLUMNS).
 """
 
@@ -110,47 +112,47 @@ COLUMNS = (
         RECENCY_COLUMN,
         lambda view: view.days_since("last_contact"),
         "days",
-        "days since the last contact",
+        "days since the last qualifying contact",
         None,
         churn=1,
-        raises="The last contact was {recency_days:.0f} days ago.",
-        lowers="The last contact was only {recency_days:.0f} days ago.",
+        raises="Days since the last qualifying contact: {recency_days:.0f}.",
+        lowers="Days since the last qualifying contact: only {recency_days:.0f}.",
     ),
-    Column("tenure_days", lambda view: view.days_since("first_contact"), "days", "days since the first contact", None),
+    Column("tenure_days", lambda view: view.days_since("first_contact"), "days", "days since the first qualifying contact", None),
     *(
         Column(
             f"contacts_{w}",
             f"contacts_{w}",
             "count",
-            f"contacts in the last {w} days",
+            f"qualifying contacts in the last {w} days",
             0,
             churn=-1,
-            raises=f"{{contacts_{w}:.0f}} contacts in the last {w} days.",
-            lowers=f"{{contacts_{w}:.0f}} contacts in the last {w} days.",
+            raises=f"Qualifying contacts in the last {w} days: {{contacts_{w}:.0f}}.",
+            lowers=f"Qualifying contacts in the last {w} days: {{contacts_{w}:.0f}}.",
         )
         for w in WINDOWS
     ),
-    Column("contacts_ever", "contacts_ever", "count", "contacts ever", 0),
+    Column("contacts_ever", "contacts_ever", "count", "qualifying contacts ever", 0),
     Column(
         "contacts_same_season",
         lambda view: view["contacts_365"] - view["contacts_275"],
         "count",
-        "contacts in the 90 days that the coming quarter covered a year ago",
+        "qualifying contacts in the 90 days that the coming quarter covered a year ago",
         0,
         churn=-1,
-        raises="{contacts_same_season:.0f} contacts in the coming season of last year.",
-        lowers="{contacts_same_season:.0f} contacts in the coming season of last year.",
+        raises="Qualifying contacts in the coming season of last year: {contacts_same_season:.0f}.",
+        lowers="Qualifying contacts in the coming season of last year: {contacts_same_season:.0f}.",
     ),
     *(
         Column(
             f"contact_change_{days}",
             lambda view, days=days, whole=whole: _change(view, "contacts", days, whole),  # type: ignore[misc]
             "ratio",
-            f"contacts of the last {days} days against the client's own rate in the {whole} days before as_of (1 = as usual)",
+            f"qualifying contacts of the last {days} days against the client's own rate in the {whole} days before as_of (1 = as usual)",
             None,
             churn=-1,
-            raises=f"{{contacts_{days}:.0f}} contacts in the last {days} days, against {{contacts_{whole}:.0f}} in the last {whole} days.",
-            lowers=f"{{contacts_{days}:.0f}} contacts in the last {days} days, against {{contacts_{whole}:.0f}} in the last {whole} days.",
+            raises=f"Qualifying contacts: {{contacts_{days}:.0f}} in the last {days} days, {{contacts_{whole}:.0f}} in the last {whole}.",
+            lowers=f"Qualifying contacts: {{contacts_{days}:.0f}} in the last {days} days, {{contacts_{whole}:.0f}} in the last {whole}.",
         )
         for days, whole in ((30, 180), (90, 365))
     ),
@@ -159,11 +161,11 @@ COLUMNS = (
             f"active_days_{w}",
             f"days_{w}",
             "count",
-            f"days with a contact in the last {w} days",
+            f"days with a qualifying contact in the last {w} days",
             0,
             churn=-1,
-            raises=f"There was contact on {{active_days_{w}:.0f}} of the last {w} days.",
-            lowers=f"There was contact on {{active_days_{w}:.0f}} of the last {w} days.",
+            raises=f"There was a qualifying contact on {{active_days_{w}:.0f}} of the last {w} days.",
+            lowers=f"There was a qualifying contact on {{active_days_{w}:.0f}} of the last {w} days.",
         )
         for w in (90, 180, 365)
     ),
@@ -171,50 +173,56 @@ COLUMNS = (
         "active_months_12",
         "months_365",
         "count",
-        "how many of the last 13 blocks of 28 days had a contact",
+        "how many of the last 13 blocks of 28 days had a qualifying contact",
         0,
         churn=-1,
-        raises="There was contact in {active_months_12:.0f} of the last 13 four-week months.",
-        lowers="There was contact in {active_months_12:.0f} of the last 13 four-week months.",
+        raises="There was a qualifying contact in {active_months_12:.0f} of the last 13 four-week months.",
+        lowers="There was a qualifying contact in {active_months_12:.0f} of the last 13 four-week months.",
     ),
     Column(
-        "contacts_per_active_day", lambda view: share(view["contacts_ever"], view["days_ever"]), "ratio", "contacts per contact day", None
+        "contacts_per_active_day",
+        lambda view: share(view["contacts_ever"], view["days_ever"]),
+        "ratio",
+        "qualifying contacts per day with one",
+        None,
     ),
-    Column("typical_gap_days", "gap_typical", "days", "median days between contact days", None),
-    Column("gap_spread_days", "gap_spread", "days", "standard deviation of the days between contact days", None),
-    Column("last_gap_days", "gap_last", "days", "days between the last two contact days", None),
+    Column("typical_gap_days", "gap_typical", "days", "median days between days with a qualifying contact", None),
+    Column("gap_spread_days", "gap_spread", "days", "standard deviation of the days between days with a qualifying contact", None),
+    Column("last_gap_days", "gap_last", "days", "days between the last two days with a qualifying contact", None),
     Column(
         "silence_to_gap",
         lambda view: share(view.days_since("last_contact"), view["gap_typical"]),
         "ratio",
-        "the present silence in typical gaps of the client",
+        "the time since the last qualifying contact in typical gaps of the client",
         None,
         churn=1,
-        raises="The present silence is {silence_to_gap:.1f} times this client's typical gap of {typical_gap_days:g} days.",
-        lowers="The present silence is only {silence_to_gap:.1f} times this client's typical gap of {typical_gap_days:g} days.",
+        raises="The time since the last qualifying contact is {silence_to_gap:.1f} times this client's typical gap "
+        "of {typical_gap_days:g} days.",
+        lowers="The time since the last qualifying contact is only {silence_to_gap:.1f} times this client's typical gap "
+        "of {typical_gap_days:g} days.",
     ),
     Column(
         "silence_rank",
         "gaps_shorter",
         "share",
-        "past gaps of the client shorter than the present silence, as a share of all of them and the present one",
+        "past gaps between qualifying contacts shorter than the time since the last one, as a share of all of them and the present one",
         None,
         churn=1,
         yardstick=0.5,  # above it more than half of the past gaps are shorter, below it no more than half
-        raises="The present silence of {recency_days:.0f} days is longer than most of this client's earlier gaps "
+        raises="Days since the last qualifying contact: {recency_days:.0f}, longer than most of this client's earlier gaps "
         "(typically {typical_gap_days:g} days).",
-        lowers="The present silence of {recency_days:.0f} days is not longer than most of this client's earlier gaps "
+        lowers="Days since the last qualifying contact: {recency_days:.0f}, not longer than most of this client's earlier gaps "
         "(typically {typical_gap_days:g} days).",
     ),
     Column(
         "silence_of_tenure",
         lambda view: share(view.days_since("last_contact"), view.days_since("first_contact")),
         "share",
-        "the present silence as a share of the time since the first contact",
+        "the time since the last qualifying contact as a share of that since the first",
         None,
         churn=1,
-        raises="The present silence fills {silence_of_tenure:.0%} of the whole relationship.",
-        lowers="The present silence fills only {silence_of_tenure:.0%} of the whole relationship.",
+        raises="The time since the last qualifying contact fills {silence_of_tenure:.0%} of the whole relationship.",
+        lowers="The time since the last qualifying contact fills only {silence_of_tenure:.0%} of the whole relationship.",
     ),
     Column("touches_365", "touches_365", "count", "interactions of any kind in the last 365 days", 0),
     Column("talks_90", "talks_90", "count", "calls, meetings and visits in the last 90 days", 0),
@@ -225,8 +233,8 @@ COLUMNS = (
         "share",
         "share of interactions in the last 180 days that came from the client",
         None,  # not constrained: a client that complains comes to us, too
-        raises="{client_initiative_180:.0%} of the last half year's contact came from the client.",
-        lowers="{client_initiative_180:.0%} of the last half year's contact came from the client.",
+        raises="{client_initiative_180:.0%} of the last half year's interactions came from the client.",
+        lowers="{client_initiative_180:.0%} of the last half year's interactions came from the client.",
     ),
     Column(
         "meetings_missed_share_180",

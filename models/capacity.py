@@ -2,7 +2,8 @@
 
 By expected value: probability × contribution × the share that an effort saves − what the effort costs. The contribution is that of the time
 for which a client that was kept is taken to stay, since all of that is lost if it leaves, not one horizon's alone. A client whose
-contribution or whose effort's cost is unknown is ranked after all whose value is known, by probability.
+contribution or whose effort's cost is unknown is ranked after all whose value is known, by probability × revenue; and where that is
+unknown, too, last, by probability. For one known to bring no revenue no effort is made.
 
 Of those chosen a share is drawn by lot and left alone (the hold-out). Without it nobody can ever tell what efforts achieve: those who were
 called and stayed may have stayed anyway, and the save rate that the ranking rests on would remain an assumption. The lot is drawn among the
@@ -21,11 +22,13 @@ from models.evidence import Choice
 
 @dataclass(frozen=True)
 class Candidate:
-    """One client that is leaving, is no misfit and has no effort under way. contribution: of the time it would stay; minor units."""
+    """One client that is leaving, is no misfit and has no effort under way. contribution: of the time it would stay; revenue: of the last
+    year; minor units, None = unknown."""
 
     client_id: str
     probability: float
     contribution: float | None
+    revenue: float | None
     is_held_out: bool  # on record, within the time in which the outcome shows
 
 
@@ -53,7 +56,7 @@ class Lot:
 def expected_value(candidate: Candidate, save_rate: float, effort_cost: float | None) -> float | None:
     """What an effort can be expected to save, less its cost, in minor units; None = unknown.
 
-    >>> expected_value(Candidate("a", 0.5, 100_000, is_held_out=False), save_rate=0.2, effort_cost=4_000)
+    >>> expected_value(Candidate("a", 0.5, 100_000, 200_000, is_held_out=False), save_rate=0.2, effort_cost=4_000)
     6000.0
     """
     if candidate.contribution is None or effort_cost is None:
@@ -67,16 +70,18 @@ def choose(
     """client_id -> (choice, expected value) of every candidate."""
     values = {candidate.client_id: expected_value(candidate, save_rate, effort_cost) for candidate in candidates}
 
-    def rank(candidate: Candidate) -> tuple[bool, float, str]:
-        value = values[candidate.client_id]
-        return value is None, -(candidate.probability if value is None else value), candidate.client_id
+    def rank(candidate: Candidate) -> tuple[bool, bool, float, str]:
+        value, revenue = values[candidate.client_id], candidate.revenue
+        worth = candidate.probability * (1 if revenue is None else revenue) if value is None else value
+        return value is None, value is None and revenue is None, -worth, candidate.client_id
 
     found: dict[str, tuple[Choice, float | None]] = {}
     n_chosen = 0
     for candidate in sorted(candidates, key=rank):
         value = values[candidate.client_id]
         choice: Choice = "chosen"
-        if value is not None and value <= 0:
+        is_worthless = candidate.revenue is not None and candidate.revenue <= 0 if value is None else value <= 0
+        if is_worthless:
             choice = "no_value"
         elif n_chosen == capacity:
             choice = "beyond_capacity"

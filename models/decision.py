@@ -261,7 +261,8 @@ def _boundaries(evidence: Evidence, _: Knobs) -> tuple[Verdict, Said]:
     no fact rules it out (C11, D2, D3): only people can, on record."""
     sent, terms = evidence.terms_sent_share, evidence.terms_in_writing
     if (sent is not None and sent < 1) or (terms is not None and terms < ALL_TERMS):
-        return "advised", say("boundaries_unwritten", sent=sent, terms=terms)
+        titles = ", ".join(rule.title for rule in _hit_deal_breakers(evidence))
+        return "advised", say("boundaries_unwritten", sent=sent, terms=terms, crossed=f" Crossed: {titles}." if titles else "")
     crossed = [rule.title for rule in evidence.rules or () if rule.is_hit and CONDUCT & set(rule.statements)]
     if crossed:
         return "advised", say("boundaries_crossed", rules=", ".join(crossed))
@@ -272,6 +273,8 @@ def _price(evidence: Evidence, knobs: Knobs) -> tuple[Verdict, Said]:
     """A5, D4, E4: a margin too thin for the trouble is first a question of price."""
     if evidence.margin is None:
         return "unknown", say("price_unknown")
+    if evidence.revenue is not None and evidence.revenue <= 0:
+        return "unknown", say("price_unbilled")
     told = {"floor": knobs.thin_margin, "price": wanted_price(evidence, knobs), "revenue": _a_year(evidence, "revenue")}
     if evidence.margin < min(knobs.thin_margin, 0) and evidence.contribution is not None:
         loss = -(_a_year(evidence, "contribution") or 0)
@@ -460,6 +463,8 @@ def _win_back(evidence: Evidence, knobs: Knobs) -> tuple[str, Said]:
         return "win_back", say("win_back", probability=probability, value=value, currency=evidence.currency, hours=knobs.win_back_hours)
     if evidence.choice == "held_out":
         return "wait_and_watch", say("held_out")
+    if evidence.choice == "no_value" and value is None:
+        return "wait_and_watch", say("no_revenue", probability=probability)
     if evidence.choice == "no_value":
         return "wait_and_watch", say(
             "no_value", probability=probability, short=None if value is None else -value, currency=evidence.currency
@@ -490,14 +495,15 @@ def _stay(burden: Sequence[Rung], evidence: Evidence, knobs: Knobs) -> tuple[str
     if evidence.revenue is None:
         return "wait_and_watch", say("grow_unknown_revenue")
     if evidence.revenue <= 0:
-        is_loss = evidence.contribution is not None and evidence.contribution < 0
-        loss = say("grow_no_revenue_loss", loss=-(evidence.contribution or 0), currency=evidence.currency)
-        return "wait_and_watch", loss if is_loss else say("grow_no_revenue")
+        return "wait_and_watch", say("grow_no_revenue")
     if evidence.margin is not None and evidence.margin < knobs.thin_margin:
         return _price_alone(burden, evidence, knobs)
     if against := no_effort(evidence, knobs):
         return "wait_and_watch", against
     services = f"It does not use: {', '.join(evidence.other_services)}." if evidence.other_services else ""
+    if evidence.margin is None and evidence.typical_revenue is not None and evidence.revenue < evidence.typical_revenue:
+        told = {"revenue": evidence.revenue, "typical": evidence.typical_revenue, "currency": evidence.currency}
+        return "wait_and_watch", say("grow_below_median", **told)
     if evidence.margin is None:
         return "keep_and_grow", say("grow_unknown_margin", services=services)
     if evidence.growth and not held(evidence.growth, 1.0, knobs.released_at)[-1]:

@@ -7,7 +7,8 @@ misfits   the share of misfits among clients drawn at random: the honest base ra
 above     the same among those the model put at or above its cut: the honest precision; below: what it misses
 labelled  the share of label 1 among the clients that no list ever asked about, at the same as_ofs: marked as usual, since a list solicits
           marks. misfits ÷ labelled says how many misfits there are to each one that is marked, where unmarked was counted as 0. A label
-          asks for a mark within one outcome window, a verdict for what the client is, so part of it is marks that come later
+          asks for a mark within one outcome window, a verdict for what the client is, so part of it is marks that come later. Where the
+          label is read off the books (basis economics) nobody is unmarked: there it compares what people and books call a misfit
 
 A client counts once, by its latest verdict: verdicts of one client are not independent, and a share of clients is what is asked for.
 "unsure" counts neither way, and is told. Intervals are Jeffreys' (95 %), which hold for the few that a list a month gives. `labelled` rests
@@ -71,7 +72,7 @@ class Honest:
 
     @property
     def misfits_per_labelled(self) -> tuple[float, float, float] | None:
-        """(value, low, high): misfits to each labelled one, 1 = none goes unmarked; None without a label."""
+        """(value, low, high): misfits to each labelled one, 1 = as many by verdict as by label; None without a label."""
         if self.labelled is None or self.labelled.n_positive == 0:
             return None
         return tuple(share / self.labelled.value for share in (self.misfits.value, self.misfits.low, self.misfits.high))  # type: ignore[return-value]

@@ -87,7 +87,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "boundaries_unwritten": (
         "A2 C9 E3 D2",
         "Set out in writing what we do, when and for what. Running agreements whose terms were sent: {sent:share}; of the four terms in"
-        " writing: {terms:.1f}.",
+        " writing: {terms:.1f}.{crossed}",
     ),
     "boundaries_crossed": (
         "C4 C6 D2 E2 E4",
@@ -112,9 +112,15 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "A5 D4",
         "The price is not the trouble: after the cost to serve a margin of {margin:share} is left, in the last year.",
     ),
+    "price_unbilled": (
+        "A5 D4",
+        "Nothing was invoiced in the last year: check whether it is billed under another id, and agree on what is billed, before the next"
+        " step.",
+    ),
     "price_unknown": (
         "A5 D4",
-        "Whether the price covers the cost to serve is not known; record hours and what they cost before the next step.",
+        "Whether the price covers the cost to serve is not known; record what is billed, and hours and what they cost, before the next"
+        " step.",
     ),
     # referring out
     "refer_off_focus": (
@@ -194,8 +200,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "win_back_unvalued": (
         "B0 B4",
-        "Above the cut for leaving ({probability:share}). What it contributes is not known, so it was ranked by probability, after those of"
-        " known value.",
+        "Above the cut for leaving ({probability:share}). What it contributes is not known, so it was ranked by its revenue and"
+        " probability, after those of known value.",
     ),
     "held_out": (
         "",
@@ -203,12 +209,16 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "beyond_capacity": (
         "B0",
-        "Above the cut for leaving ({probability:share}), but others are worth more of the effort that there is capacity for.",
+        "Above the cut for leaving ({probability:share}), but there is capacity for so many efforts only, and others rank before it.",
     ),
     "no_value": (
         "B0 D4",
         "Above the cut for leaving ({probability:share}), but an effort would cost more than it can be expected to save,"
         " by {short:money} {currency}.",
+    ),
+    "no_revenue": (
+        "B0 D4",
+        "Above the cut for leaving ({probability:share}), but it brought no revenue in the last year: there is nothing to win back.",
     ),
     "unweighed": ("B0", "Above the cut for leaving ({probability:share}); not yet weighed against the others."),
     "win_back_declined": ("B0", "An effort to win the client back was declined {days:n} days ago: no other is made for now."),
@@ -238,11 +248,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "grow_no_revenue": ("B5", "Nothing was invoiced in the last year: there is nothing to grow yet."),
     "grow_unknown_revenue": ("B5", "What it brings is not known: no invoices are on record, or some are in a currency without a rate."),
-    "grow_no_revenue_loss": (
-        "B5 E4",
-        "Nothing was invoiced in the last year, while serving it cost {loss:money} {currency}: agree on what is billed before anything"
-        " else.",
-    ),
     "grow_not": ("B5", "Other things come first."),
     "watch_not": ("", "A step is advised."),
     "risk_unknown": ("", "Neither risk is known: look at the client yourself."),
@@ -265,6 +270,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "Key account: {share:share} of revenue. At risk over {days:n} days: revenue of {revenue_at_risk:money} and a contribution of"
         " {margin_at_risk:money} {currency}; its revenue of the last year is that of {replacements:.1f} median clients.",
     ),
+    "grow_below_median": (
+        "B5 C8",
+        "What is left of its revenue ({revenue:money} {currency} a year) is not known, and it is below the median client's"
+        " ({typical:money}): growing others comes first.",
+    ),
     "grow_small": (
         "B5 C8",
         "Profitable, but to grow it by {share:share} would bring less than the {hours:n} hours a year that this is taken to cost: others"
@@ -272,7 +282,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "note_mend": (
         "E1 E5",
-        "{share:share} of all delay of the last half year was ours; promises of ours overdue: {overdue:n}. Mend that first.",
+        "{share:share} of all delay of the last half year was ours; promises of ours overdue: {overdue:n}. Mend that.",
     ),
     "note_avoided": (
         "E1",

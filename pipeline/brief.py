@@ -46,6 +46,9 @@ INWARD = frozenset(("tone", "reputation", "ideal_client", "focus_fit", "first_me
 HOW = {"win_back": "how_win_back", "reprice": "how_price", "refer_out": "how_refer", "part_respectfully": "how_part"}
 LATE = {"client_responsiveness": "their_forgotten", "our_promises": "our_forgotten"}  # signals that count what was forgotten as late
 ABOUT_US = frozenset(("reason_complaints",))  # the client's word against us: for our own ears, no reason to hold against it (B4, E2)
+SIGNS = frozenset(
+    ("reason_complaints", "reason_demands", "reason_missed", "reason_price_talk")
+)  # of leaving: fit for a talk to win it back
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def briefs(sight: Sight, evidences: Mapping[str, Evidence], decisions: Mapping[s
         evidence = evidences[client]
         reasons = [
             *_from_policy(sight, evidence, now[client]),
-            *(_from_history(sight, evidence, contacts.get(client, {}), papers.get(client, {})) if _asked(decision) else ()),
+            *(_from_history(sight, evidence, contacts.get(client, {}), papers.get(client, {}), decision) if _asked(decision) else ()),
             *_from_models(scores[client], decision, evidence),
         ]
         n_documented = sum(reason["from"] == "history" and reason["for_the_talk"] for reason in reasons)
@@ -151,9 +154,15 @@ def _from_models(scores: Mapping[str, Any], decision: Decision, evidence: Eviden
 
 
 def _from_history(
-    sight: Sight, evidence: Evidence, contacts: Mapping[str, tuple[int, list[int]]], papers: Mapping[str, list[dict[str, Any]]]
+    sight: Sight,
+    evidence: Evidence,
+    contacts: Mapping[str, tuple[int, list[int]]],
+    papers: Mapping[str, list[dict[str, Any]]],
+    decision: Decision,
 ) -> list[dict[str, Any]]:
-    """What can be shown with dates and figures: the account, invoices, promises, and contacts of a kind."""
+    """What can be shown with dates and figures: the account, invoices, promises, and contacts of a kind. Fit for the talk with a burden is
+    all but what the client says against us, with one that may leave only the signs of that."""
+    is_burden = _is_burden(decision)
     found: list[tuple[Said, list[dict[str, Any]]]] = []
     is_thin = evidence.margin is not None and evidence.margin < sight.source.settings.decide.thin_margin
     if is_thin and evidence.contribution is not None:
@@ -171,7 +180,14 @@ def _from_history(
         if n >= LEAST:
             dates = [str(to_date(day)) for day in days]
             found.append((say(f"reason_{kind.code}", n=n, last=dates[0]), [{"on": on} for on in dates]))
-    return [said.as_data() | {"from": "history", "for_the_talk": said.code not in ABOUT_US, "events": events} for said, events in found]
+    return [
+        said.as_data() | {"from": "history", "for_the_talk": _is_fit(said.code, is_burden=is_burden), "events": events}
+        for said, events in found
+    ]
+
+
+def _is_fit(code: str, *, is_burden: bool) -> bool:
+    return code not in ABOUT_US if is_burden else code in SIGNS
 
 
 def _account(evidence: Evidence, day: int) -> Said:

@@ -44,13 +44,18 @@ from pipeline.delivery import Delivery, shown, write_spreadsheet
 from pipeline.economics import Economics, economics, without
 from pipeline.evidence import Sight, evidences
 from pipeline.judge import Champions, Looked, seen
-from pipeline.policy import hits, read_policy
+from pipeline.policy import hits, read_policy, unmeasurable
 from pipeline.source import SOURCES, Source
 from pipeline.stage import console
 from pipeline.tables import TABLES, arrow_schema, write_json, write_parquet, write_text
 
 SHOWN = 5  # efforts, and burdens, printed
 HOLD_OUT = "hold_out"
+TAKEN_FOR_GRANTED = {
+    "actions": "every step counts as untried, so the same one is advised until it is on record",
+    "reviews": "nobody's opinion is known",
+    "ties": "owners, partners and whom it brought are unknown but for clients' own referred_by",
+}
 READ_BACK = SOURCES / "actions_to_record.sql"
 TO_RECORD = pa.schema([arrow_schema(TABLES["actions"]).field(name) for name in TABLES["actions"].names])
 
@@ -99,8 +104,10 @@ def decided(source: Source, champions: Champions, looked: Looked, scores: pa.Tab
     decisions = {client: decide(evidence, knobs) for client, evidence in known.items()}
     spoken = briefs(sight, known, decisions)
     rows = [_row(known[client], decision, spoken[client], day) for client, decision in decisions.items()]
+    silent = unmeasurable(policy, sight.hits, source)
     facts = {
-        "policy": {"file": f"{policy.path.parent.name}/{policy.path.name}", "sha256": policy.sha256},
+        "policy": {"file": f"{policy.path.parent.name}/{policy.path.name}", "sha256": policy.sha256, "unmeasurable": silent},
+        "not_on_record": _not_on_record(sight),
         "n_rows": len(rows),
         "actions": _counts(row["action"] for row in rows),
         "quadrants": _counts(row["quadrant"] for row in rows),
@@ -108,6 +115,11 @@ def decided(source: Source, champions: Champions, looked: Looked, scores: pa.Tab
     }
     whale = _whale(sight.economics, source.business.currency)
     return Decided(day, rows, _columns(known, decisions), sight.economics, whale, _to_record(known, sight), facts)
+
+
+def _not_on_record(sight: Sight) -> dict[str, str]:
+    """Tables that the source lacks -> what the decision takes for granted without them."""
+    return {name: why for name, why in TAKEN_FOR_GRANTED.items() if not (sight.validated / f"{name}.parquet").exists()}
 
 
 def _warnings(money: Economics) -> list[str]:
@@ -143,7 +155,7 @@ def _weighed(known: Mapping[str, Evidence], sight: Sight) -> dict[str, Evidence]
     settings = sight.source.settings
     knobs, hour_cost = settings.decide, sight.economics.portfolio["hour"]["cost"]
     candidates = [
-        Candidate(client, probability, _saved(evidence, sight), is_held_out=_is_held_out(evidence, sight))
+        Candidate(client, probability, _saved(evidence, sight), evidence.revenue, is_held_out=_is_held_out(evidence, sight))
         for client, evidence in known.items()
         if is_leaving(evidence, knobs) and not is_misfit(evidence, knobs) and not no_effort(evidence, knobs)
         if (probability := evidence.churn.probability) is not None
@@ -281,6 +293,8 @@ def to_deliver(folder: Path, found: Decided, facts: Mapping[str, Any]) -> Delive
 
 def tell(found: Decided, folder: Path) -> None:
     """Prints how many clients each action is advised for, the most urgent ones, what is missing, and where the files lie."""
+    for warning in found.facts["warnings"]:
+        console.print(f"note: {warning}", markup=False)
     table = Table(title=f"advised on {to_date(found.day)}, to be decided by a person")
     table.add_column("action")
     table.add_column("clients", justify="right")
@@ -290,8 +304,13 @@ def tell(found: Decided, folder: Path) -> None:
     for row in urgent(found.rows):
         owner = f" ({shown(row['account_owner'])})" if row["account_owner"] else ""
         console.print(f"  {row['action'].replace('_', ' ')}: {shown(row['client_id'])}{owner}  {shown(row['because']['sentence'])}")
-    for warning in found.facts["warnings"]:
-        console.print(f"note: {warning}", markup=False)
+    policy = found.facts["policy"]
+    n_hit = sum(any(rule["is_hit"] for rule in row["evidence"]["rules"] or ()) for row in found.rows)
+    silent = policy["unmeasurable"]
+    unmeasured = f"; not measurable here: {', '.join(f'{name} ({why})' for name, why in silent.items())}" if silent else ""
+    console.print(f"policy {policy['file']}: {n_hit:,} of {len(found.rows):,} clients meet a rule of it{unmeasured}", markup=False)
+    for name, why in found.facts["not_on_record"].items():
+        console.print(f"no table {name}: {why}", markup=False)
     for what, why in found.economics.missing.items():
         console.print(f"not known: {what}: {why}", markup=False)
     if found.to_record.num_rows:
@@ -303,8 +322,8 @@ def tell(found: Decided, folder: Path) -> None:
 def urgent(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The efforts worth most, then the burdens: partings first, then those that cost us most."""
 
-    def worth(row: Mapping[str, Any]) -> tuple[float, str]:
-        return -(row["expected_value"] or 0), row["client_id"]
+    def worth(row: Mapping[str, Any]) -> tuple[float, float, str]:
+        return -(row["expected_value"] or 0), -(row["evidence"]["churn"]["seen"][-1] or 0), row["client_id"]
 
     def weight(row: Mapping[str, Any]) -> tuple[bool, float, str]:
         contribution = row["evidence"]["contribution"]

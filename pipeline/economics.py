@@ -146,6 +146,7 @@ def economics(validated: Path, source: Source, clients: Sequence[str], day: int)
     unrated = _unknown_rate(rates, tables)
     accounts = {name: _account(looks, mine, day, window, rates, [*unrated, *unlogged.get(name, ())]) for name, window in WINDOWS.items()}
     abroad = {name: int(_is_foreign(looks, mine, day, window).sum()) for name, window in WINDOWS.items()}
+    unbilled = {name: int(_is_unbilled(looks, mine, day, window).sum()) for name, window in WINDOWS.items()}
     year, ties = accounts["365"], _ties(tables, day)
     whale = _whale(year["contribution"])
     reuse = _reuse(year, source)
@@ -153,14 +154,15 @@ def economics(validated: Path, source: Source, clients: Sequence[str], day: int)
         "day": str(to_date(day)),
         "currency": source.business.currency,
         "n_clients": len(mine),
-        "totals": {name: _totals(found, ~_is_foreign(looks, mine, day, WINDOWS[name])) for name, found in accounts.items()},
+        "totals": {name: _totals(found, ~_is_unpriced(looks, mine, day, WINDOWS[name])) for name, found in accounts.items()},
         "hour": hour | reuse,
         "whale": _peak(whale, year["contribution"]),
         "concentration": {name: _concentration(year[name]) for name in ("revenue", "contribution")},
     }
     missing |= _said_of(unlogged) | unrated | _left_out(tables, source.business, day) | _short(tables, day) | _no_shares(portfolio)
     missing |= _no_reuse(hour | reuse)
-    missing |= _said_abroad(abroad, len(mine))
+    missing |= _said_unpriced("clients invoiced in other currencies", abroad, len(mine))
+    missing |= _said_unpriced("clients worked for of whom no invoice is on record (check the ids on invoices)", unbilled, len(mine))
     if ties is None:
         missing |= dict.fromkeys(("referred", "referral_contribution", "neighbours"), "needs the table ties, or clients with referred_by")
     rows = pd.concat([found.assign(window=name).reset_index() for name, found in accounts.items()])
@@ -232,6 +234,7 @@ def _measures(business: Business) -> list[Interval]:
     return [
         *totals(business),
         state("settled", "settlements", business.money),
+        state("invoices", "invoices", every_row),
         state("foreign", "invoices", business.is_unrated),
         state("foreign_amount", "invoices", lambda rows: business.is_unrated(rows).ifelse(rows.amount, 0)),
         state("foreign_settled", "settlements", lambda rows: business.is_unrated(rows).ifelse(rows.amount, 0)),
@@ -300,6 +303,23 @@ def _is_foreign(looks: Mapping[int, pd.DataFrame], mine: pd.Index, day: int, win
     return found
 
 
+def _is_unbilled(looks: Mapping[int, pd.DataFrame], mine: pd.Index, day: int, window: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Per client of mine, whether work was done for it in a window and no invoice of it is on record at all: billed under another's id, or
+    not mapped, it would look like a total loss."""
+    before, after = (looks[day - days].reindex(mine, fill_value=0) for days in window)
+    if not {"invoices", "minutes"} <= set(after):
+        return np.zeros(len(mine), bool)
+    ever = looks[day].reindex(mine, fill_value=0)["invoices"].to_numpy()
+    found: npt.NDArray[np.bool_] = (ever == 0) & (after["minutes"].to_numpy() > before["minutes"].to_numpy())
+    return found
+
+
+def _is_unpriced(looks: Mapping[int, pd.DataFrame], mine: pd.Index, day: int, window: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Per client of mine, whether nobody can tell what it brings in a window."""
+    found: npt.NDArray[np.bool_] = _is_foreign(looks, mine, day, window) | _is_unbilled(looks, mine, day, window)
+    return found
+
+
 def _unlogged(looks: Mapping[int, pd.DataFrame], day: int) -> dict[str, tuple[str, ...]]:
     """Windows in which nobody has logged any work, though there is such a table -> what cannot be known of them."""
     return {
@@ -324,7 +344,8 @@ def _account(
     if "overdue_days" in added:
         added["overdue_days"] = np.where(is_foreign, 0, added["overdue_days"])
     found = {name: np.broadcast_to(value, len(mine)) for name, value in account(added, rates).items()}
-    found |= {name: np.where(is_foreign, np.nan, found[name]) for name in BY_INVOICES}
+    is_unpriced = _is_unpriced(looks, mine, day, window)
+    found |= {name: np.where(is_unpriced, np.nan, found[name]) for name in BY_INVOICES}
     found |= {name: np.full(len(mine), np.nan) for name in unknown}
     shares = {f"{name}_share": share(found[name], np.nansum(found[name], keepdims=True)) for name in ("revenue", "contribution", "hours")}
     return pd.DataFrame(found | shares, index=mine)
@@ -476,11 +497,11 @@ def _said_of(unlogged: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return told | dict.fromkeys(unlogged.get(str(YEAR), ()), why)
 
 
-def _said_abroad(n_abroad: Mapping[str, int], n_clients: int) -> dict[str, str]:
+def _said_unpriced(whose: str, counted: Mapping[str, int], n_clients: int) -> dict[str, str]:
     """How many clients the portfolio's figures of each window are without."""
-    counts = ", ".join(f"{n:,} in the window {name}" for name, n in n_abroad.items() if n)
+    counts = ", ".join(f"{n:,} in the window {name}" for name, n in counted.items() if n)
     why = f"{counts}, of {n_clients:,}: what they bring is unknown; totals, whale curve, concentration and an hour's worth are without them"
-    return {"clients invoiced in other currencies": why} if counts else {}
+    return {whose: why} if counts else {}
 
 
 def _left_out(tables: Mapping[str, pa.Table], business: Business, day: int) -> dict[str, str]:

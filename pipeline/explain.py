@@ -9,11 +9,13 @@
     no_model.json          instead of all that, why there is nothing to explain
 
 `python -m pipeline.explain --client ID` shows one client as the registered champions see it on the newest data, hence with the figures that
-`make score` gives: whether it leaves, and whether it is a misfit; and draws their waterfalls under data/<source>/clients/.
+`make score` gives: whether it leaves, and whether it is a misfit, and with the step that `make score` advised on that day, if it ran; and
+draws their waterfalls under data/<source>/clients/.
 """
 
 import argparse
 import difflib
+import json
 import math
 import re
 import warnings
@@ -35,8 +37,21 @@ from models import fitting, scorer
 from pipeline import policy, reasons
 from pipeline.delivery import shown
 from pipeline.featurize import featurize
-from pipeline.judge import CHURN, MISFIT, Looked, Verdict, champions_of, chosen_day, hindsight_note, judge, lack_of, look, seen
+from pipeline.judge import (
+    CHURN,
+    MISFIT,
+    Looked,
+    Verdict,
+    champions_of,
+    chosen_day,
+    hindsight_note,
+    judge,
+    lack_of,
+    look,
+    seen,
+)
 from pipeline.register import no_model, read_trained_model
+from pipeline.score import doubt
 from pipeline.source import Source, selected_source
 from pipeline.stage import command, console, stage
 from pipeline.tables import folder_written_whole, read_parquet, write_json, write_parquet, written_whole
@@ -254,11 +269,25 @@ def explain_client(source: Source, client: str) -> list[Path]:
         return []
     if note := hindsight_note(champions[CHURN], day):
         console.print(note)
-    pictures = [_tell_verdict(source, client, target, verdict) for target, verdict in found.verdicts.items()]
+    pictures = []
+    for target, verdict in found.verdicts.items():
+        pictures.append(_tell_verdict(source, client, target, verdict, doubt(source, verdict, found.features)[0]))
     if MISFIT not in found.verdicts:
         console.print(f"no probability of {RISK[MISFIT]}: {lack_of(source, MISFIT)}", markup=False)
         _tell_policy(rules, looked)
+    if advice := advised(source, client, day):
+        console.print(advice, markup=False)
     return pictures
+
+
+def advised(source: Source, client: str, day: int) -> str | None:
+    """The step that `make score` advised for the client on `day`, and why, in a line; None where none was decided on that day."""
+    path = source.output / "decide" / f"as_of={to_date(day)}" / "decisions.jsonl"
+    if not path.exists():
+        return None
+    with path.open(encoding="utf-8") as lines:
+        own = next((row for row in map(json.loads, lines) if row["client_id"] == client), None)
+    return own and f"advised on {own['as_of']} by `make score`: {own['action'].replace('_', ' ')}. {own['because']['sentence']}"
 
 
 def _tell_policy(rules: policy.Policy, looked: Looked) -> None:
@@ -270,11 +299,11 @@ def _tell_policy(rules: policy.Policy, looked: Looked) -> None:
         console.print(f"  {shown(evidence)}")
 
 
-def _tell_verdict(source: Source, client: str, target: str, verdict: Verdict) -> Path:
-    """Prints one target's probability and reasons, and draws its waterfall; returns the picture's path."""
+def _tell_verdict(source: Source, client: str, target: str, verdict: Verdict, doubted: str) -> Path:
+    """Prints one target's probability and reasons, and draws its waterfall; returns its path. doubted: why the number is not clear."""
     model, version, answer = verdict.champion.model, verdict.champion.version, verdict.answers.iloc[0]
     range_ = f"{answer['low']:.2f}–{answer['high']:.2f}"
-    console.print(f"probability of {RISK[target]} {answer['probability']:.2f} (80 % interval: {range_})")
+    console.print(f"probability of {RISK[target]} {answer['probability']:.2f} (80 % interval: {range_}{doubted and f', {doubted}'})")
     if (asked := asked_in_words(source, target, verdict.champion.question.get("basis"))).assumption:
         console.print(f"  {asked.assumption}")
     for reason in verdict.reasons[0]:

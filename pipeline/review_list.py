@@ -38,10 +38,12 @@ from features.errors import NotEnoughHistory, UserError
 from features.measures import every_row, window
 from features.time import steps_back, to_date, to_day
 from models.decision import cut
+from models.misfit import ECONOMICS, MARKED
 from models.review_estimate import Honest, Share, honest_precision
 from pipeline import policy
 from pipeline.delivery import shown, write_spreadsheet
 from pipeline.judge import MISFIT, Champion, chosen_day, hindsight_note, lack_of, look, seen, usable_champion_of
+from pipeline.question import basis_of
 from pipeline.snapshot import canonical_tables
 from pipeline.source import SOURCES, Source, selected_source
 from pipeline.stage import console, stage
@@ -59,6 +61,11 @@ FACTS = (
     "Revenue less the cost of our work in the last 365 days: {contribution_margin_365:.0%} of the larger of the two.",
     "Complaints and escalations in the last 365 days: {criticism_365:.0f}.",
 )
+# why verdicts and labels differ: where the label is made of marks, and where it is read off the books
+OF_MARKS = (
+    "Not all of them stay unmarked: a verdict stands, a label counts marks within one outcome window only, and some will be marked later"
+)
+OF_BOOKS = "The two ask differently: a person judges the whole client, the books tell hours and what they left within one outcome window"
 ASKED_SCHEMA = pa.schema(
     [
         ("review_id", pa.string()),
@@ -308,27 +315,27 @@ def _with_days(rows: pd.DataFrame) -> pd.DataFrame:
 def told(source: Source, training: Mapping[str, Any]) -> dict[str, Any] | None:
     """The same for whoever reads a model's figures: as numbers and in `words`; None while nobody drawn at random was reviewed."""
     found = estimate(source, training)
-    return None if found is None else found.to_json() | {"words": [line.strip() for line in in_words(found)]}
+    return None if found is None else found.to_json() | {"words": [line.strip() for line in in_words(found, basis_of(source))]}
 
 
-def in_words(found: Honest | None) -> Iterator[str]:
-    """What the random half tells so far, in lines."""
+def in_words(found: Honest | None, basis: str | None) -> Iterator[str]:
+    """What the random half tells so far, in lines. basis: of the misfit label (models/misfit.py); None where none was made."""
     if found is None:
-        yield "no verdict yet on a client drawn at random: how many misfits go unmarked is not known"
+        unknown = "how many misfits go unmarked" if basis == MARKED else "how many are misfits by a person's judgement"
+        yield f"no verdict yet on a client drawn at random: {unknown} is not known"
         return
     yield f"of the clients drawn at random {_said(found.misfits)} are misfits by their reviewers; {found.n_unsure} more were unsure"
     if found.above:
         yield f"  of those at or above the cut {_said(found.above)}: the honest precision"
     if found.below:
-        yield f"  of those below it {_said(found.below)}"
+        yield f"  of those below the cut {_said(found.below)}" + ("" if found.above else "; nobody is known to have been above it")
     if found.labelled:
         share, n = found.labelled.value, found.labelled.n
-        yield f"  of those never asked about, at the same as_ofs, {share:.1%} are labelled misfits ({n:,} snapshots)"
+        by = " by the books" if basis == ECONOMICS else ""
+        yield f"  of those never asked about, at the same as_ofs, {share:.1%} are labelled misfits{by} ({n:,} snapshots)"
     if ratio := found.misfits_per_labelled:
-        yield (
-            f"  that is {ratio[0]:.1f} [{ratio[1]:.1f}, {ratio[2]:.1f}] misfits by verdict to each labelled one. Not all of"
-            " them stay unmarked: a verdict stands, a label counts marks within one outcome window only, and some will be marked later"
-        )
+        why = OF_BOOKS if basis == ECONOMICS else OF_MARKS
+        yield f"  that is {ratio[0]:.1f} [{ratio[1]:.1f}, {ratio[2]:.1f}] misfits by verdict to each labelled one. {why}"
 
 
 def _said(share: Share) -> str:
@@ -366,7 +373,7 @@ def main(arguments: list[str] | None = None) -> None:
     folder = source.output / "review_list" / f"as_of={to_date(day)}"
     write_list(folder, made, names_of(source))
     tell(made, folder)
-    for line in in_words(estimate(source, champion.model.spec["training"] if champion else None)):
+    for line in in_words(estimate(source, champion.model.spec["training"] if champion else None), basis_of(source)):
         console.print(line)
 
 

@@ -37,6 +37,7 @@ from pipeline.judge import (
     Champion,
     Champions,
     Judged,
+    Verdict,
     champions_of,
     chosen_day,
     confidence,
@@ -129,6 +130,16 @@ def scores(judged: Judged, data: str, little_data_contacts: int, decided: pd.Dat
     return pa.table([pa.array(table[field.name], field.type, from_pandas=True) for field in SCHEMA], schema=SCHEMA)
 
 
+def doubt(source: Source, verdict: Verdict, features: pd.DataFrame) -> list[str]:
+    """Per client what its number is to be told with: empty where it is clear, else why not, in words."""
+    found = confidence(verdict, features, source.settings.score.little_data_contacts)
+    return ["" if word == CLEAR else _in_words(word) for word in found]
+
+
+def _in_words(confidence: str) -> str:
+    return confidence.replace("_", " ")
+
+
 def _where(known: "pd.Series[Any]", text: str) -> list[str | None]:
     """The text in the rows that have a value."""
     return [text if is_known else None for is_known in known.notna()]
@@ -177,16 +188,18 @@ def _tell_riskiest(table: pa.Table, target: str, words: str) -> None:
     risky = judged.slice(0, SHOWN[target]).to_pylist()
     console.print(f"the {len(risky)} {words}:")
     for row in risky:
-        said = " · ".join(_said(row, target, place) for place in range(1, PLACES + 1) if row[f"{target}_reason_{place}_signal"])
         range_ = f"{row[f'{target}_low']:.2f}–{row[f'{target}_high']:.2f}"
         confidence_ = row[f"{target}_confidence"]
-        doubt = "" if confidence_ == CLEAR else f" {confidence_.replace('_', ' ')}"
-        said = said or "no reason that the members agree on"
-        console.print(f"  {row[named]:.2f} ({range_}{doubt})  {shown(row['client_id'])}  {said}")
+        doubted = "" if confidence_ == CLEAR else f" {_in_words(confidence_)}"
+        console.print(f"  {row[named]:.2f} ({range_}{doubted})  {shown(row['client_id'])}  {_said(row, target)}")
 
 
-def _said(row: dict[str, Any], target: str, place: int) -> str:
-    return shown(row[f"{target}_reason_{place}_sentence"] or row[f"{target}_reason_{place}_signal"].replace("_", " "))
+def _said(row: dict[str, Any], target: str) -> str:
+    """A client's reasons, those that have words."""
+    sentences = [row[f"{target}_reason_{place}_sentence"] for place in range(1, PLACES + 1)]
+    if not row[f"{target}_reason_1_signal"]:
+        return "no reason that the members agree on"
+    return " · ".join(shown(sentence) for sentence in sentences if sentence) or "no reason that can be put in words"
 
 
 @dataclass(frozen=True)

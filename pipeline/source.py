@@ -324,6 +324,10 @@ def select(name_or_folder: str) -> Source:
         from pipeline.simulate import ensure_exports
 
         ensure_exports(source)
+    from pipeline.policy import NAME, read_policy  # no stage reads it; a mistake in it is told before anything is trained
+
+    if (source.folder / NAME).is_file():
+        read_policy(source)
     choice = {"name": source.name, "folder": str(source.folder), "fingerprint": source.fingerprint()}
     write_text(SELECTED, "# written by make: the source of this run\n" + yaml.safe_dump(choice, sort_keys=False))
     return source

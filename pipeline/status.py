@@ -1,4 +1,4 @@
-"""What stands on disk and in the registry -> the terminal: how fresh the data are, the last run, the champions, the newest scores."""
+"""What stands on disk and in the registry -> the terminal: how fresh the data are, the last run, champions, newest scores and decisions."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.time import to_date
+from models.evidence import ACTIONS
 from pipeline import mlstore
 from pipeline.delivery import MANIFEST, is_of_one_run, shown
 from pipeline.mlstore import CHALLENGER, CHAMPION, Store, Version
@@ -24,7 +25,7 @@ FIGURES = ("auc", "average_precision", "brier", "lift_at_10_percent", "calibrati
 
 def data_lines(source: Source) -> Iterator[str]:
     """The export, and per table its rows and the newest event."""
-    yield f"source {source.name} ({source.folder}), exported {source.spec.exported_at} ({source.spec.time_zone})"
+    yield f"source {source.name} ({source.folder}), exported {_moment(source.spec.exported_at, source.spec.time_zone)}"
     tables = canonical_tables(source.output / "validate")
     if not tables:
         yield "no canonical tables yet: run `make train`"
@@ -39,7 +40,7 @@ def run_lines(source: Source) -> Iterator[str]:
     for name in STAGES:
         files = [path for path in (source.output / name).rglob("*") if path.is_file()]
         written = max((path.stat().st_mtime for path in files), default=None)
-        yield f"  {name:<13} {_moment(written) if written else 'not run yet'}"
+        yield f"  {name:<13} {_moment(datetime.fromtimestamp(written, UTC)) if written else 'not run yet'}"
 
 
 def registry_lines(source: Source, target: str, store: Store) -> Iterator[str]:
@@ -72,7 +73,7 @@ def registry_lines(source: Source, target: str, store: Store) -> Iterator[str]:
 
 
 def _version_line(version: Version) -> str:
-    return f"{version.name} version {version.number}, registered {version.created_at:%Y-%m-%d %H:%M} UTC, model {version.model_hash[:12]}"
+    return f"{version.name} version {version.number}, registered {_moment(version.created_at)}, model {version.model_hash[:12]}"
 
 
 def _figure_lines(version: Version, store: Store) -> Iterator[str]:
@@ -89,24 +90,31 @@ def _present_data(source: Source) -> str:
 
 
 def score_lines(source: Source) -> Iterator[str]:
-    """The newest scores, and whether the decisions beside them are theirs."""
+    """The newest scores, and what was decided on them: how many steps are advised, and whether the decisions are theirs."""
     manifests = sorted((source.output / "score").glob("as_of=*/manifest.json"))
     if not manifests:
         yield "no scores yet: run `make score`"
         return
     newest: dict[str, Any] = read_json(manifests[-1])
     counts = ", ".join(f"{count:,} {status}" for status, count in newest["statuses"].items())
-    yield f"scores for {newest['as_of']}: {newest['n_rows']:,} clients ({counts}), written {newest['scored_at']}"
+    written = _moment(datetime.fromisoformat(newest["scored_at"]))
+    yield f"scores for {newest['as_of']}: {newest['n_rows']:,} clients ({counts}), written {written}"
     models = [own for own in (newest, newest.get("misfit", {})) if "model" in own]
     by = " and ".join(f"{own['model']} version {own['version']} (model {own['model_hash'][:12]})" for own in models)
     yield f"  by {by}: {manifests[-1].parent}"
     decisions = source.output / "decide" / manifests[-1].parent.name
     if not (decisions / MANIFEST).exists() or not is_of_one_run(decisions):
         yield f"  the decisions beside them are missing or of another run: `make score AS_OF={newest['as_of']}` mends that"
+        return
+    made: dict[str, Any] = read_json(decisions / MANIFEST)
+    steps = {action: n for action in ACTIONS if action != "wait_and_watch" and (n := made["actions"].get(action))}
+    counts = "".join(f", {n:,} {action.replace('_', ' ')}" for action, n in steps.items())
+    yield f"decisions for {made['as_of']}: {sum(steps.values()):,} steps advised for {made['n_rows']:,} eligible clients{counts}"
+    yield f"  made {_moment(datetime.fromisoformat(made['decided_at']))}: {decisions}"
 
 
-def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+def _moment(at: datetime, zone: str = "UTC") -> str:
+    return f"{at:%Y-%m-%d %H:%M} {zone}"
 
 
 def status(source: Source) -> None:

@@ -30,6 +30,7 @@ from pipeline.source import Source, selected_source
 from pipeline.stage import console, stage
 from pipeline.tables import TABLES, Table, folder_written_whole, read_json, write_json
 
+MANY = 0.1  # of a raw table's rows in quarantine: to be said
 TELLING_ROWS = 10  # so many rows, all of them bad, are a broken mapping and not bad data (interactions: any number)
 BAD = pa.schema([("ordinal", pa.int64()), ("reason", pa.string()), ("fault", pa.string())])
 
@@ -68,13 +69,32 @@ def validate(source: Source, ingested: Path, out: Path) -> dict[str, Any]:
         if "rates" in names:
             enter_rates(source, folder)
         write_quarantine(ingested, folder / "quarantine", facts, account.bad)
-        content = account.content() | {"notes": uncounted(folder, source.business)}
+        content = account.content()
+        content["notes"] = [*unusable(account.bad, content["raw"]), *uncounted(folder, source.business)]
         write_json(folder / "account.json", content)
         write_json(folder / "tables.json", {name: facts_of(folder / f"{name}.parquet", folder) for name in sorted({*names, "clients"})})
     _print(content, out)
     for note in content["notes"]:
         console.print(f"note: {note}")
     return content
+
+
+def unusable(bad: dict[str, pa.Table], raw: dict[str, Any]) -> list[str]:
+    """What to do about quarantined rows: the values a column may have, where another stands; and the raw tables that lost many rows.
+
+    bad: canonical table -> its bad rows, as BAD. raw: the account's, by raw table.
+    """
+    notes = []
+    for name, rows in bad.items():
+        n_by_reason = Counter(rows["reason"].to_pylist())
+        for column in TABLES[name].columns:
+            if column.allowed and (n := n_by_reason[f"unknown_{column.name}"]):
+                notes.append(f"{n:,} rows of {name} have an unknown {column.name}: it is one of {', '.join(column.allowed)}")
+    for name, told in raw.items():
+        n_quarantined = sum(told["quarantined"].values())
+        if n_quarantined > MANY * told["rows_in"]:
+            notes.append(f"{n_quarantined:,} of {told['rows_in']:,} rows of {name} are quarantined: more than bad luck; see the reasons")
+    return notes
 
 
 def uncounted(folder: Path, business: Business) -> list[str]:

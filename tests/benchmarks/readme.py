@@ -180,10 +180,10 @@ def advice(found: dict[str, Any]) -> list[str]:
     confirmed, heavy, flips = found["confirmed"], found["heavy"], found["flips"]
     lines += [
         "",
-        f"If of the advice only one kind of step is followed: {alone}. The rules were mended while other seeds were read; these were not. A "
-        "price far above the present one parts most clients, as the simulator has it, so most of what new prices gain is losses that end. Who "
-        "fires all that lost money at once, without a word, gains more in money than the advice, which waits for records and takes its steps "
-        "one at a time: that is what caution costs.",
+        f"If of the advice only one kind of step is followed: {alone}. The rules were mended while other seeds were read; these were not. "
+        "A price far above the present one parts most clients, as the simulator has it, so most of what new prices gain is losses that end."
+        " Who fires all that lost money at once, without a word, gains more in money than the advice, which waits for records and takes "
+        "its steps one at a time: that is what caution costs.",
         "",
         f"Advised per firm on the first day: {advised}; the 20 % rule would fire {found['fired_per_world']:.0f} in the year. Better off "
         f"without, in money (truth; of all clients {_share(confirmed['any'])}) and among the tenth with the heaviest true burden, of those "

@@ -121,11 +121,12 @@ def test_no_sentence_speaks_a_smoothed_value():
 @pytest.mark.parametrize(
     ("name", "values", "words"),
     [
-        ("contact_change_90", {"contacts_90": 0, "contacts_365": 7}, "0 contacts in the last 90 days, against 7 in the last 365 days."),
+        ("contact_change_90", {"contacts_90": 0, "contacts_365": 7}, "Qualifying contacts: 0 in the last 90 days, 7 in the last 365."),
+        ("recency_days", {"recency_days": 1}, "Days since the last qualifying contact: 1."),
         (
             "silence_rank",
             {"recency_days": 40, "typical_gap_days": 7.5},
-            "The present silence of 40 days is longer than most of this client's earlier gaps (typically 7.5 days).",
+            "Days since the last qualifying contact: 40, longer than most of this client's earlier gaps (typically 7.5 days).",
         ),
         (
             "demands_after_quiet",

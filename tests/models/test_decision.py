@@ -412,7 +412,7 @@ def test_a_leaving_client_is_won_back_as_it_was_chosen(changes, action, code):
         ({"growth": ()}, "keep_and_grow", "grow"),
         ({"margin": 0.1, "is_books_doubted": True}, "wait_and_watch", "books_doubted"),
         ({"revenue": None, "margin": None}, "wait_and_watch", "grow_unknown_revenue"),
-        ({"revenue": 0.0, "contribution": -90.0}, "wait_and_watch", "grow_no_revenue_loss"),
+        ({"margin": None, "revenue": 499_999.0}, "wait_and_watch", "grow_below_median"),
         ({"margin": 0.1, "delay_share_ours": 0.9, "our_late_days": 90.0}, "reprice", "price_too_low"),
         ({"revenue": 0.0}, "wait_and_watch", "grow_no_revenue"),
         ({"churn": Risk()}, "wait_and_watch", "risk_unknown"),
@@ -549,21 +549,28 @@ def chosen(*candidates: Candidate, capacity: int = 2, cost: float | None = 100.0
 
 def test_capacity_goes_to_the_highest_expected_value_then_to_the_likeliest_of_unknown_value():
     found = chosen(
-        Candidate("rich", 0.3, 100_000, is_held_out=False),
-        Candidate("poor", 0.9, 100, is_held_out=False),
-        Candidate("unknown-50", 0.5, None, is_held_out=False),
-        Candidate("unknown-60", 0.6, None, is_held_out=False),
+        Candidate("rich", 0.3, 100_000, 1, is_held_out=False),
+        Candidate("poor", 0.9, 100, 1, is_held_out=False),
+        Candidate("unknown-50", 0.5, None, None, is_held_out=False),
+        Candidate("unknown-60", 0.6, None, None, is_held_out=False),
     )
+    assert chosen(
+        Candidate("likely", 0.9, None, 1_000, is_held_out=False),
+        Candidate("large", 0.5, None, 9_000, is_held_out=False),
+        Candidate("unknown", 0.99, None, None, is_held_out=False),
+        Candidate("nothing", 0.99, None, 0, is_held_out=False),
+        capacity=1,
+    ) == {"large": "chosen", "likely": "beyond_capacity", "unknown": "beyond_capacity", "nothing": "no_value"}
     assert found == {"rich": "chosen", "poor": "no_value", "unknown-60": "chosen", "unknown-50": "beyond_capacity"}
 
 
 def test_without_an_hours_cost_the_likeliest_are_chosen():
-    both = (Candidate("a", 0.3, 100_000, is_held_out=False), Candidate("b", 0.9, 100, is_held_out=False))
+    both = (Candidate("a", 0.3, 100_000, 1, is_held_out=False), Candidate("b", 0.9, 100, 1, is_held_out=False))
     assert chosen(*both, capacity=1, cost=None) == {"b": "chosen", "a": "beyond_capacity"}
 
 
 def test_about_a_tenth_of_the_chosen_is_held_out_the_same_in_any_order_and_anew_in_the_next_epoch():
-    clients = [Candidate(f"client-{number}", 0.5, 10_000, is_held_out=False) for number in range(4_000)]
+    clients = [Candidate(f"client-{number}", 0.5, 10_000, 1, is_held_out=False) for number in range(4_000)]
     lot = Lot(seed=20261122, epoch=200, share=0.1)
     found = chosen(*clients, capacity=4_000, lot=lot)
     assert found == chosen(*reversed(clients), capacity=4_000, lot=lot)
@@ -574,7 +581,7 @@ def test_about_a_tenth_of_the_chosen_is_held_out_the_same_in_any_order_and_anew_
 
 
 def test_who_is_on_record_as_held_out_stays_so_whatever_the_lot_says():
-    assert chosen(Candidate("a", 0.3, 100_000, is_held_out=True)) == {"a": "held_out"}
+    assert chosen(Candidate("a", 0.3, 100_000, 1, is_held_out=True)) == {"a": "held_out"}
 
 
 # ---- what holds for anybody -------------------------------------------------------------------------------------------------------

@@ -213,6 +213,9 @@ def test_the_terminal_tells_counts_and_the_most_urgent(source, tmp_path, capsys)
     assert "win back: leaver (dana)" in said
     assert "reprice: tough (avi)" in said
     assert "check that all invoices" not in said
+    assert "policy sources/policy.yaml: 1 of 3 clients meet a rule of it" in " ".join(said.split())
+    assert "no table actions" in said
+    assert "no table reviews" not in said
 
 
 # ---- hold-out ---------------------------------------------------------------------------------------------------------------------
@@ -304,6 +307,8 @@ def test_contacts_alone_are_enough_and_what_is_not_known_is_said(tmp_path):
     assert rows["tough"]["account_owner"] is None
     assert found.columns["margin_at_risk"].isna().all()
     assert "revenue" in found.economics.missing
+    assert set(found.facts["not_on_record"]) == {"actions", "reviews", "ties"}
+    assert found.facts["policy"]["unmeasurable"]["unpaid_bills"] == "needs invoices"
     write_decisions(tmp_path / "out", found)
     assert read_json(tmp_path / "out" / "portfolio.json")["n_clients"] == 3
 
@@ -365,7 +370,12 @@ def test_rows_at_a_day_are_those_that_the_engine_counts(tmp_path):
 
 def test_the_most_urgent_are_efforts_by_worth_then_partings_and_burdens_by_what_they_cost():
     def row(client, action, value=None, contribution=0.0):
-        return {"client_id": client, "action": action, "expected_value": value, "evidence": {"contribution": contribution}}
+        return {
+            "client_id": client,
+            "action": action,
+            "expected_value": value,
+            "evidence": {"contribution": contribution, "churn": {"seen": [0.5]}},
+        }
 
     rows = [row(f"w{n}", "win_back", n) for n in range(9)] + [
         row("b", "reprice", None, -5.0),

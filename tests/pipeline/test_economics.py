@@ -91,9 +91,12 @@ def test_windows_are_the_quarter_the_year_and_the_year_before(drawn: Economics):
     assert of(drawn, "a", "365_before")["financing_cost"] == 70_000 * 5 * 0.0002
 
 
-def test_a_client_without_invoices_brings_what_it_costs(drawn: Economics):
+def test_what_a_client_without_any_invoice_brings_is_unknown_and_told(drawn: Economics):
     account = of(drawn, "c")
-    assert (account["revenue"], account["contribution"], account["margin"]) == (0, -5_000, -1)
+    assert np.isnan([account["revenue"], account["contribution"], account["margin"]]).all()
+    assert account["work_cost"] == 5_000
+    told = next(why for what, why in drawn.missing.items() if "no invoice is on record" in what)
+    assert "1 in the window 365" in told
 
 
 def test_a_client_that_occurs_nowhere_has_an_account_of_zeros(tmp_path: Path):

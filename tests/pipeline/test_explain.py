@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from small_business import Small, without_model
 from features.errors import NotEnoughHistory, UserError
 from pipeline import explain, judge, mlstore, reasons, register, score
 from pipeline.explain import Explanation
+from pipeline.settings import ScoreSettings
 from pipeline.source import Source
 from pipeline.tables import write_parquet
 
@@ -94,19 +96,42 @@ def riskiest(source: Source) -> dict[str, object]:
     return score.score(source, None).table.to_pylist()[0]
 
 
+def interval(row: dict[str, object], target: str) -> str:
+    """As it is printed, with the word for a number that is not clear."""
+    word = str(row[f"{target}_confidence"]).replace("_", " ")
+    return f"(80 % interval: {row[f'{target}_low']:.2f}–{row[f'{target}_high']:.2f}{'' if word == 'clear' else f', {word}'})"
+
+
 def test_a_client_is_explained_with_the_figures_of_its_scores(champion_there: Small, capsys: pytest.CaptureFixture[str]):
     row = riskiest(champion_there.source)
     pictures = explain.explain_client(champion_there.source, str(row["client_id"]))
     told = capsys.readouterr().out
     assert f"{row['client_id']} on 2024-06-15: eligible" in told
-    range_ = f"{row['churn_low']:.2f}–{row['churn_high']:.2f}"
-    assert f"probability of leaving {row['churn_probability']:.2f} (80 % interval: {range_})" in told
+    assert f"probability of leaving {row['churn_probability']:.2f} {interval(row, 'churn')}" in told
     assert f"↑ {row['churn_reason_1_sentence']}" in told
     assert [picture.parent for picture in pictures] == [champion_there.source.output / "clients"] * 2
     assert all(picture.read_bytes().startswith(b"\x89PNG") and str(picture) in told for picture in pictures)
-    range_ = f"{row['misfit_low']:.2f}–{row['misfit_high']:.2f}"
-    assert f"probability of being a misfit {row['misfit_probability']:.2f} (80 % interval: {range_})" in told
+    assert f"probability of being a misfit {row['misfit_probability']:.2f} {interval(row, 'misfit')}" in told
     assert "a client that nobody marked counts as none" in told
+
+
+def test_a_number_that_is_not_clear_is_told_with_the_word_of_its_score(champion_there: Small, capsys: pytest.CaptureFixture[str]):
+    settings = champion_there.source.settings
+    wary = replace(champion_there.source, settings=settings.model_copy(update={"score": ScoreSettings(little_data_contacts=10_000)}))
+    explain.explain_client(wary, str(riskiest(champion_there.source)["client_id"]))
+    assert capsys.readouterr().out.count(", too little data)") == 2
+
+
+def test_the_step_that_was_advised_on_that_day_is_told_with_its_reason(champion_there: Small, capsys: pytest.CaptureFixture[str]):
+    source = champion_there.source
+    found = score.score(source, None)
+    row = found.decided.rows[-1]
+    explain.explain_client(source, row["client_id"])
+    line = f"advised on 2024-06-15 by `make score`: {row['action'].replace('_', ' ')}. {row['because']['sentence']}"
+    assert line in capsys.readouterr().out.replace("\n", " ")
+    (found.decisions / "decisions.jsonl").unlink()
+    explain.explain_client(source, row["client_id"])
+    assert "advised" not in capsys.readouterr().out
 
 
 def test_the_printed_contributions_add_up(champion_there: Small, capsys: pytest.CaptureFixture[str]):

@@ -21,6 +21,7 @@ from pipeline import review_list
 from pipeline.judge import Champion
 from pipeline.mlstore import Version
 from pipeline.source import Source, load_source
+from pipeline.tables import write_json
 
 POLICY = """
 rules:
@@ -353,9 +354,7 @@ def test_verdicts_on_the_random_half_are_held_against_what_the_list_had_said(sho
     made = review_list.draw_up(load(shop, clients=30), None, AS_OF)
     folder = shop.output / "review_list" / f"as_of={EXPORTED}"
     review_list.write_list(folder, made, {})
-    assert list(review_list.in_words(review_list.estimate(shop, None))) == [
-        "no verdict yet on a client drawn at random: how many misfits go unmarked is not known"
-    ]
+    assert review_list.estimate(shop, None) is None
     verdicts = [
         {**row, "verdict": "misfit" if row["is_above"] else "keep", "day": AS_OF + 5, "known": AS_OF + 5}
         for row in made.asked.to_dict("records")
@@ -369,12 +368,53 @@ def test_verdicts_on_the_random_half_are_held_against_what_the_list_had_said(sho
     assert found.misfits == Share(n_above, len(at_random))
     assert found.above == Share(n_above, n_above)
     assert found.below == Share(0, len(at_random) - n_above)
-    assert next(iter(review_list.in_words(found))).startswith("of the clients drawn at random")
+    assert next(iter(review_list.in_words(found, "marked"))).startswith("of the clients drawn at random")
 
 
-def test_the_ratio_is_not_told_without_its_caveat():
+@pytest.mark.parametrize(
+    ("basis", "labelled", "caveat"),
+    [
+        ("marked", "2.0% are labelled misfits (", "a label counts marks within one outcome window only, and some will be marked later"),
+        ("economics", "2.0% are labelled misfits by the books (", "a person judges the whole client, the books tell hours"),
+    ],
+)
+def test_the_ratio_is_not_told_without_the_caveat_of_its_basis(basis: str, labelled: str, caveat: str):
     share = Share(2, 10)
-    told = " ".join(review_list.in_words(Honest(0, share, None, None, Share(1, 50))))
+    told = " ".join(review_list.in_words(Honest(0, share, None, None, Share(1, 50)), basis))
     assert "that is 10.0 [" in told
-    assert "a label counts marks within one outcome window only, and some will be marked later" in told
-    assert "misfits by verdict" not in " ".join(review_list.in_words(Honest(0, share, None, None, None)))
+    assert labelled in told
+    assert caveat in told
+    assert ("mark" in told) == (basis == "marked"), "the books mark nobody"
+    assert "misfits by verdict" not in " ".join(review_list.in_words(Honest(0, share, None, None, None), basis))
+
+
+@pytest.mark.parametrize(
+    ("basis", "unknown"),
+    [
+        ("marked", "how many misfits go unmarked"),
+        ("economics", "how many are misfits by a person's judgement"),
+        ("policy", "how many are misfits by a person's judgement"),
+        (None, "how many are misfits by a person's judgement"),
+    ],
+)
+def test_what_is_not_known_without_a_verdict_is_told_by_the_basis(basis: str | None, unknown: str):
+    assert list(review_list.in_words(None, basis)) == [f"no verdict yet on a client drawn at random: {unknown} is not known"]
+
+
+def test_those_below_the_cut_are_told_where_nobody_is_above_it():
+    share = Share(2, 10)
+    told = list(review_list.in_words(Honest(0, share, None, share, None), "marked"))
+    assert told[1].startswith("  of those below the cut 20.0% [")
+    assert told[1].endswith("; nobody is known to have been above it")
+    both = list(review_list.in_words(Honest(0, share, share, share, None), "marked"))
+    assert "nobody" not in " ".join(both)
+
+
+def test_the_words_for_figures_follow_the_basis_of_the_label(shop: Source, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(review_list, "estimate", lambda *_: Honest(0, Share(2, 10), None, None, Share(1, 50)))
+    (shop.output / "label").mkdir(exist_ok=True)
+    for basis, words in (("marked", "stay unmarked"), ("economics", "the books tell hours")):
+        write_json(shop.output / "label" / "misfit.json", {"basis": basis})
+        found = review_list.told(shop, {})
+        assert found is not None
+        assert words in " ".join(found["words"])

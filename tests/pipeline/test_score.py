@@ -610,6 +610,23 @@ def test_the_terminal_shows_the_riskiest_with_their_reasons(scored, capsys: pyte
     assert "data/alpha/score/as_of=2024-06-15/scores.csv" in lines[20]
 
 
+@pytest.mark.parametrize(
+    ("given", "printed"),
+    [
+        ([("first_meeting", None), ("criticism", "3 complaints."), ("tone", "Tense.")], "3 complaints. · Tense."),
+        ([("first_meeting", None), ("criticism", None)], "no reason that can be put in words"),
+        ([], "no reason that the members agree on"),
+    ],
+)
+def test_the_terminal_leaves_out_reasons_without_words(scored, given, printed: str, capsys: pytest.CaptureFixture[str]):
+    table, manifest, folder = scored
+    rows = table.to_pylist()
+    for place, (signal, sentence) in enumerate([*given, (None, None), (None, None), (None, None)][:3], start=1):
+        rows[0] |= {f"churn_reason_{place}_signal": signal, f"churn_reason_{place}_sentence": sentence}
+    score.tell(pa.Table.from_pylist(rows, schema=table.schema), manifest, folder)
+    assert capsys.readouterr().out.splitlines()[1].endswith(f"  {rows[0]['client_id']}  {printed}")
+
+
 def test_probabilities_are_those_of_the_repositorys_own_code(champion_there: Small):
     source = champion_there.source
     judged = judged_of(source)

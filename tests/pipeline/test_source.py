@@ -1,6 +1,7 @@
 """source.yaml and its folder: what is right is read rightly, every fault is named with its cure."""
 
 import ast
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import yaml
 
 from features.errors import UserError
 from features.time import to_day
-from pipeline.source import load_source
+from pipeline.source import load_source, select
 
 WHOLE = """
 description: a test
@@ -57,6 +58,22 @@ def test_the_fingerprint_follows_the_raw_files_and_the_mapping(tmp_path):
     assert len({first, second, third, load_source(str(folder)).fingerprint()}) == 4
 
 
+def test_a_mistake_in_the_sources_own_policy_is_told_before_anything_is_trained(tmp_path, monkeypatch):
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    folder = folder_with(tmp_path)
+    (folder / "crm1.csv").write_text("Id\n1\n")
+    select(str(folder))
+    (tmp_path / ".source.yaml").unlink()
+    (folder / "policy.yaml").write_text(
+        "rules: {late: {title: Late, statements: [A5], kind: warning, grace_snapshots: 0, evidence: late, "
+        "where: [{column: overdue_shares, above: 0}]}}"
+    )
+    with pytest.raises(UserError, match="overdue_shares"):
+        select(str(folder))
+    assert not (tmp_path / ".source.yaml").exists()
+
+
 def test_the_written_policy_is_no_part_of_the_fingerprint_since_no_stage_reads_it(tmp_path):
     """Another rule needs another `make score`, and no other model: what is no stage reads the policy anew each time."""
     folder = folder_with(tmp_path)
@@ -72,7 +89,7 @@ def test_the_written_policy_is_no_part_of_the_fingerprint_since_no_stage_reads_i
         if isinstance(function, ast.FunctionDef) and "read_policy(" in ast.unparse(function.body)
     }
     stages = set(yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
-    assert readers == {"decide.looked_at", "decide.decided", "review_list.draw_up", "explain.explain_client"}
+    assert readers == {"source.select", "decide.looked_at", "decide.decided", "review_list.draw_up", "explain.explain_client"}
     assert {name.split(".")[0] for name in readers} & stages == {"explain"}, "whose stage is its main, which is no reader"
 
 

@@ -1,5 +1,6 @@
 """Status: what a newcomer sees of a project before, between and after the runs."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -18,14 +19,29 @@ def told(small: Small, capsys: pytest.CaptureFixture[str]) -> str:
 def test_it_tells_data_last_run_champion_and_scores(champion_there: Small, capsys: pytest.CaptureFixture[str]):
     score.score(champion_there.source, None)
     lines = told(champion_there, capsys)
-    assert "exported 2024-06-15 12:00:00 (Asia/Jerusalem)" in lines
+    assert "exported 2024-06-15 12:00 Asia/Jerusalem" in lines
     assert "interactions        3,578 rows, newest 2024-06-14" in lines
     assert "  ingest        not run yet" in lines
     assert "champion clientfit-alpha version 1, registered 20" in lines
     assert "  auc                 1.000 [1.000, 1.000]" in lines
     assert "champion clientfit-alpha.misfit version 1, registered 20" in lines
     assert "  basis of its label: marked" in lines
-    assert "scores for 2024-06-15: 61 clients (40 eligible, 2 gone, 18 silent, 1 too_new)" in lines
+    assert "scores for 2024-06-15: 61 clients (40 eligible, 2 gone, 18 silent, 1 too_new), written 20" in lines
+
+
+def test_it_tells_when_decisions_were_made_and_how_many_steps_are_advised(champion_there: Small, capsys: pytest.CaptureFixture[str]):
+    found = score.score(champion_there.source, None)
+    lines = told(champion_there, capsys)
+    actions = [row["action"] for row in found.decided.rows if row["action"] != "wait_and_watch"]
+    assert 0 < len(actions) <= 40
+    assert f"decisions for 2024-06-15: {len(actions)} steps advised for 40 eligible clients, " in lines
+    for action in set(actions):
+        assert f", {actions.count(action)} {action.replace('_', ' ')}" in lines
+    made = read_json(found.decisions / "manifest.json")["decided_at"]
+    assert f"  made {made[:10]} {made[11:16]} UTC: data/alpha/decide/as_of=2024-06-15" in lines
+    moments = re.findall(r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d\S* \S+", lines)
+    assert len(moments) >= 4
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d (UTC|Asia/Jerusalem)[,:]?", moment) for moment in moments), moments
 
 
 def test_scores_beside_decisions_of_another_run_are_noticed(champion_there: Small, capsys: pytest.CaptureFixture[str]):

@@ -291,6 +291,25 @@ def test_more_reasons_than_a_thousand_are_all_told(tmp_path):
     assert set(told.values()) == {1}
 
 
+def test_an_unknown_value_is_told_with_those_that_are_known_and_many_bad_rows_are_noticed(tmp_path):
+    n_good = 17
+    actions = [f"a{n},c1,2024-01-{n + 1:02d},refer_out" for n in range(n_good)]
+    raw = {"interactions.csv": f"{HEAD}\ni1,c1,2024-01-01 10:00,order\n"}
+    files = {"interactions": as_they_are(), "actions": as_they_are("action_id", "client_id", "done_on", "kind", path="actions.csv")}
+    told = {}
+    for name, bad in (("few", ["b1,c1,2024-02-01,price_talk"]), ("many", ["b1,c1,2024-02-01,price_talk", "b2,,2024-02-01,refer_out"])):
+        text = "\n".join(["action_id,client_id,done_on,kind", *actions, *bad, ""])
+        found = raw_run(tmp_path / name, raw | {"actions.csv": text}, files=files)
+        assert found.code == 0, found.err
+        told[name] = found.account["notes"]
+        assert "note: 1 rows of actions have an unknown kind" in found.out
+    known = (
+        "1 rows of actions have an unknown kind: it is one of win_back, keep_and_grow, set_boundaries, reprice, refer_out, wait_and_watch,"
+        " part_respectfully, hold_out"
+    )
+    assert told == {"few": [known], "many": [known, "2 of 19 rows of actions are quarantined: more than bad luck; see the reasons"]}
+
+
 def test_money_that_nothing_will_count_is_said(tmp_path):
     raw = {
         "interactions.csv": f"{HEAD}\ni1,c1,2024-01-01 10:00,order\n",
