@@ -123,14 +123,13 @@ def decide(evidence: Evidence, knobs: Knobs) -> Decision:
     quadrant = QUADRANTS[leaving + 2 * misfit]
     lacking = tuple(_lacking(evidence, knobs)) if misfit else ()
     burden = tuple(_burden_rungs(evidence, knobs, lacking=bool(lacking)))
+    # D9: a written rule is answered without a verdict, too, as far as a new price; to one that leaves, with a talk
     is_called_by_rule = evidence.churn.probability is not None and bool(_hit_deal_breakers(evidence))
     if covers := _cover_cost(evidence, knobs):
         action, because = covers
     elif waits := under_way(evidence, knobs):
         action, because = "wait_and_watch", waits
-    elif (
-        misfit or is_called_by_rule
-    ):  # D9: a written rule is answered without a verdict, too, as far as a new price, and if it leaves a talk
+    elif misfit or is_called_by_rule:
         action, because = _climb(burden, evidence, knobs, is_misfit=misfit)
     elif leaving:
         action, because = _win_back(evidence, knobs)
