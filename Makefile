@@ -95,6 +95,9 @@ figures: $(READY)  ## the README's figures: real data (../shared/data, else left
 	@$(MAKE) --no-print-directory train SOURCE=simulated
 	@python tests/benchmarks/real_data.py wholesaler --json .figures/wholesaler.json
 	@python tests/benchmarks/real_data.py helpdesk --json .figures/helpdesk.json
+	@test ! -e ../shared/data/wholesaler || { $(MAKE) --no-print-directory train SOURCE=wholesaler && \
+		$(MAKE) --no-print-directory score SOURCE=wholesaler && \
+		python tests/benchmarks/little_data.py wholesaler --json .figures/wholesaler_decide.json; }
 	@python tests/benchmarks/permuted_labels.py simulated --json .figures/permuted_labels.json
 	@cp data/simulated/evaluate/churn/metrics.json .figures/simulated.json
 	@cp data/simulated/evaluate/misfit/metrics.json .figures/simulated_misfit.json

@@ -19,7 +19,7 @@ from features.economics import margin, minute_cost, uncosted_minutes, work_cost
 from features.measures import Floats, Measure, Peer, state, window
 from features.ratios import share, shrunk
 
-MARGIN_COLUMN = "contribution_margin_365"
+MARGIN_COLUMN, HOURS_COLUMN = "contribution_margin_365", "staff_hours_365"
 PRIOR_DAYS = 90  # of the client's usual, counted with the last 180 days: one large invoice is no trend
 PRIOR_MINUTES = 8 * 60  # a working day at the portfolio's contribution: five minutes make no hourly rate
 PRIOR_OWNER_MINUTES = 5 * 8 * 60  # a working week, shared out as before
@@ -91,7 +91,7 @@ def _opportunity_cost(view: View) -> Floats:
 
 COLUMNS = (
     Column("staff_hours_90", lambda view: view["minutes_90"] / 60, "hours", "worked for the client in the last 90 days", 0),
-    Column("staff_hours_365", lambda view: view["minutes_365"] / 60, "hours", "worked for the client in the last 365 days", 0),
+    Column(HOURS_COLUMN, lambda view: view["minutes_365"] / 60, "hours", "worked for the client in the last 365 days", 0),
     Column(
         MARGIN_COLUMN,
         _margin,

@@ -274,31 +274,25 @@ def _price(evidence: Evidence, knobs: Knobs) -> tuple[Verdict, Said]:
         return "unknown", say("price_unknown")
     if evidence.revenue is not None and evidence.revenue <= 0:
         return "unknown", say("price_unbilled")
-    told = {"floor": knobs.thin_margin, "price": wanted_price(evidence, knobs), "revenue": _a_year(evidence, "revenue")}
+    told = {"floor": knobs.thin_margin, "price": wanted_price(evidence, knobs), "revenue": evidence.revenue}
     if evidence.margin < min(knobs.thin_margin, 0) and evidence.contribution is not None:
-        loss = -(_a_year(evidence, "contribution") or 0)
-        return "advised", say("price_below_cost", loss=loss, currency=evidence.currency, **told)
+        return "advised", say("price_below_cost", loss=-evidence.contribution, currency=evidence.currency, **told)
     if evidence.margin < knobs.thin_margin:
         return "advised", say("price_too_low", margin=evidence.margin, currency=evidence.currency, **told)
     return "ruled_out", say("price_in_order", margin=evidence.margin)
 
 
 def wanted_price(evidence: Evidence, knobs: Knobs) -> float | None:
-    """What a year of the same work would have to bring to leave the margin of `thin_margin`, in minor units; None = unknown."""
-    revenue, contribution = _a_year(evidence, "revenue"), _a_year(evidence, "contribution")
-    return None if revenue is None or contribution is None else (revenue - contribution) / (1 - knobs.thin_margin)
-
-
-def _a_year(evidence: Evidence, name: str) -> float | None:
-    """Revenue or contribution of a year, at the pace of the days since it came where those are fewer."""
-    a_day: float | None = getattr(evidence, f"{name}_a_day")
-    return None if a_day is None else a_day * 365
+    """What the last year's work would have had to bring to leave the margin of `thin_margin`, in minor units; None = unknown."""
+    if evidence.revenue is None or evidence.contribution is None:
+        return None
+    return (evidence.revenue - evidence.contribution) / (1 - knobs.thin_margin)
 
 
 def _is_steep(evidence: Evidence, knobs: Knobs) -> bool:
     """Whether the wanted price is so much higher that asking for it is a parting for most clients (D2)."""
-    price, revenue = wanted_price(evidence, knobs), _a_year(evidence, "revenue")
-    return price is not None and revenue is not None and price > max(revenue, 0) * (1 + knobs.steep_rise)
+    price = wanted_price(evidence, knobs)
+    return price is not None and price > max(evidence.revenue or 0, 0) * (1 + knobs.steep_rise)
 
 
 def _cover_cost(evidence: Evidence, knobs: Knobs) -> tuple[str, Said] | None:
@@ -458,7 +452,8 @@ def _win_back(evidence: Evidence, knobs: Knobs) -> tuple[str, Said]:
         return "wait_and_watch", against
     if evidence.choice == "chosen":
         if value is None:
-            return "win_back", say("win_back_unvalued", probability=probability)
+            by = "probability alone" if evidence.revenue is None else "its revenue and probability"
+            return "win_back", say("win_back_unvalued", probability=probability, by=by)
         return "win_back", say("win_back", probability=probability, value=value, currency=evidence.currency, hours=knobs.win_back_hours)
     if evidence.choice == "held_out":
         return "wait_and_watch", say("held_out")
@@ -477,8 +472,10 @@ def no_effort(evidence: Evidence, knobs: Knobs) -> Said | None:
         return waits
     if _speaks_against(evidence):
         return say("effort_against_rules", rules=", ".join(_against(evidence)))
-    declined = _last(evidence, knobs, "win_back")
-    return say("win_back_declined", days=declined.days_ago) if declined and declined.outcome in DECLINED else None
+    tried = _last(evidence, knobs, "win_back")
+    if tried and (tried.outcome in DECLINED or (tried.outcome == NO_CHANGE and tried.days_ago < knobs.patience_days)):
+        return say("win_back_declined", days=tried.days_ago)
+    return None
 
 
 def _against(evidence: Evidence) -> list[str]:
@@ -500,12 +497,13 @@ def _stay(burden: Sequence[Rung], evidence: Evidence, knobs: Knobs) -> tuple[str
     if against := no_effort(evidence, knobs):
         return "wait_and_watch", against
     services = f"It does not use: {', '.join(evidence.other_services)}." if evidence.other_services else ""
-    if evidence.margin is None and evidence.typical_revenue is not None and evidence.revenue < evidence.typical_revenue:
+    is_small = bool(evidence.growth) and evidence.growth[-1] is not None and not held(evidence.growth, 1.0, knobs.released_at)[-1]
+    if evidence.margin is None and is_small:
         told = {"revenue": evidence.revenue, "typical": evidence.typical_revenue, "currency": evidence.currency}
         return "wait_and_watch", say("grow_below_median", **told)
     if evidence.margin is None:
         return "keep_and_grow", say("grow_unknown_margin", services=services)
-    if evidence.growth and not held(evidence.growth, 1.0, knobs.released_at)[-1]:
+    if is_small:
         return "wait_and_watch", say("grow_small", hours=12 * knobs.grow_hours_a_month, share=knobs.grow_share)
     return "keep_and_grow", say("grow", margin=evidence.margin, services=services)
 
@@ -523,12 +521,21 @@ def _price_alone(burden: Sequence[Rung], evidence: Evidence, knobs: Knobs) -> tu
     if _is_new(evidence, knobs):
         return "wait_and_watch", say("beyond_new", tenure=evidence.tenure_days, settled=knobs.settled_days)
     if asked := _last(evidence, knobs, "reprice"):
-        code = {AGREED: "price_agreed", None: "price_tried"}.get(asked.outcome, "price_declined")
-        return "wait_and_watch", say(code, days=asked.days_ago)
+        codes = {AGREED: "price_agreed", NO_CHANGE: "price_declined"} | dict.fromkeys(DECLINED, "price_declined")
+        return "wait_and_watch", say(codes.get(asked.outcome or "", "price_tried"), days=asked.days_ago)
+    if _is_cured_by_billing(evidence, knobs):
+        return "wait_and_watch", say("bill_first", cost=evidence.unbilled_cost, currency=evidence.currency)
     understand = _understand(evidence, knobs)
     if understand.verdict != "ruled_out" and _is_steep(evidence, knobs):
         return "wait_and_watch", understand.said
     return "reprice", priced.said
+
+
+def _is_cured_by_billing(evidence: Evidence, knobs: Knobs) -> bool:
+    """D10: whether the work that is on no invoice, billed at its cost, would bring the margin in order."""
+    if evidence.revenue is None or evidence.contribution is None or not evidence.unbilled_cost:
+        return False
+    return evidence.contribution + evidence.unbilled_cost >= knobs.thin_margin * (evidence.revenue + evidence.unbilled_cost)
 
 
 def _other_rungs(evidence: Evidence, knobs: Knobs, action: str, because: Said) -> Iterator[Rung]:

@@ -128,10 +128,10 @@ class Evidence:
     that still stands. contribution_a_day: at the pace of the last 365 days, or of those since it came; revenue_a_day likewise.
     unbilled_minutes: billable work on no invoice. typical_revenue: of the median client. margins: revenue of the year before each as_of
     that Risk.seen has less the cost of work, over the larger of the two, the present one last; growth: at the same as_ofs, what growing the
-    client is taken to bring over what that costs us; empty = unknown. is_books_doubted: most clients cost more than they bring, so that the
-    books rather than the clients are to be asked. our_late_days: of our promises, all together, in the last 180 days. value_rank: by
-    contribution, else by revenue; 1 = the most valuable. all_ended_on: the earliest day (YYYY-MM-DD) on which all agreements can have
-    ended. tied_contribution: of all ties together.
+    client is taken to bring over what that costs us or, where no margin is known, its revenue over the median client's; empty = unknown.
+    is_books_doubted: most clients cost more than they bring, so that the books rather than the clients are to be asked. our_late_days: of
+    our promises, all together, in the last 180 days. value_rank: by contribution, else by revenue; 1 = the most valuable. all_ended_on: the
+    earliest day (YYYY-MM-DD) on which all agreements can have ended. tied_contribution: of all ties together.
     """
 
     client_id: str

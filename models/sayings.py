@@ -98,14 +98,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "price_too_low": (
         "A5 D4 E4",
         "The price is too low for what it buys: of the last year's revenue {margin:share} is left after the cost to serve, less than"
-        " {floor:share}. The same work for {price:money} {currency} a year (it is {revenue:money}) would leave that: quote it so, or the"
+        " {floor:share}. The same work for {price:money} {currency} (it was {revenue:money}) would leave that: quote it so, or the"
         " extras far above it.",
     ),
     "price_below_cost": (
         "A5 D4 E4",
-        "The price is too low for what it buys: at the last year's pace it costs {loss:money} {currency} a year more than it brings. The"
-        " same work for {price:money} a year (it is {revenue:money}) would leave {floor:share}: quote it so, or the extras far above it; a"
-        " client that declines has chosen.",
+        "The price is too low for what it buys: in the last year it cost {loss:money} {currency} more than it brought. The same work for"
+        " {price:money} (it was {revenue:money}) would leave {floor:share}: quote it so, or the extras far above it; a client that declines"
+        " has chosen.",
     ),
     "price_first": ("A5 D4 E4", "The price comes first, since no talk covers a loss: put the terms in writing with the new quote."),
     "price_in_order": (
@@ -114,8 +114,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "price_unbilled": (
         "A5 D4",
-        "Nothing was invoiced in the last year: check whether it is billed under another id, and agree on what is billed, before the next"
-        " step.",
+        "On balance nothing was invoiced in the last year: check whether it is billed under another id, and agree on what is billed,"
+        " before the next step.",
     ),
     "price_unknown": (
         "A5 D4",
@@ -185,8 +185,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "beyond_verdict": ("D1 D9", "A rule of the written policy is hit, but the client is not judged a misfit: nothing beyond a new price."),
     "beyond_gain": (
         "A4 D1 D4 D9",
-        "Neither a written rule nor a reviewer speaks against it, and no lasting loss is known that a price could not cure: nothing beyond"
-        " a new price on a model's word alone.",
+        "Neither a written rule nor most reviewers speak against it, and no lasting loss is known that a price could not cure: nothing"
+        " beyond a new price on a model's word alone.",
     ),
     "see_through": ("A4 D8", "On record: {step}, begun {days:n} days ago. See that through; nothing else is advised."),
     "lacks_terms_known": ("A2 C9 E3", "Whether the terms of its running agreements were sent is not known."),
@@ -200,8 +200,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "win_back_unvalued": (
         "B0 B4",
-        "Above the cut for leaving ({probability:share}). What it contributes is not known, so it was ranked by its revenue and"
-        " probability, after those of known value.",
+        "Above the cut for leaving ({probability:share}). What it contributes is not known, so it was ranked by {by}, after those of known"
+        " value.",
     ),
     "held_out": (
         "",
@@ -221,7 +221,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "Above the cut for leaving ({probability:share}), but it brought no revenue in the last year: there is nothing to win back.",
     ),
     "unweighed": ("B0", "Above the cut for leaving ({probability:share}); not yet weighed against the others."),
-    "win_back_declined": ("B0", "An effort to win the client back was declined {days:n} days ago: no other is made for now."),
+    "win_back_declined": (
+        "B0",
+        "An effort to win the client back was declined or changed nothing ({days:n} days ago): no other is made for now.",
+    ),
     "effort_against_rules": ("D4 D9", "No effort to keep or to grow it while this stands against it: {rules}. Settle that first."),
     "not_leaving": (
         "",
@@ -231,6 +234,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     # keeping and waiting
     "grow": ("B5 C8", "A client to keep: after the cost to serve a margin of {margin:share} is left, in the last year. {services}"),
     "grow_unknown_margin": ("B5 C8", "A client to keep; what is left of its revenue after the cost to serve is not known. {services}"),
+    "bill_first": (
+        "A5 D10",
+        "Its account shows too little left, but work that cost us {cost:money} {currency} is on no invoice: billed, it would be in order.",
+    ),
     "books_doubted": (
         "A5 D4",
         "Its account shows too little left, but so do those of most clients: check the invoices and what an hour costs before its price.",
@@ -247,7 +254,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         " advised as things stand: serve it for less work, or ask again once the step is a year old.",
     ),
     "grow_no_revenue": ("B5", "Nothing was invoiced in the last year: there is nothing to grow yet."),
-    "grow_unknown_revenue": ("B5", "What it brings is not known: no invoices are on record, or some are in a currency without a rate."),
+    "grow_unknown_revenue": ("B5", "What it brings is not known: no invoice of it is on record, or some are in a currency without a rate."),
     "grow_not": ("B5", "Other things come first."),
     "watch_not": ("", "A step is advised."),
     "risk_unknown": ("", "Neither risk is known: look at the client yourself."),
@@ -380,10 +387,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "D3 D4",
         "What is left of its revenue after the cost to serve, in the last year: {contribution:money} {currency} ({margin:share}).",
     ),
-    "effect_loss": ("D3 D4", "It costs {loss:money} {currency} a year more than it brings."),
+    "effect_loss": ("D3 D4", "In the last year it cost {loss:money} {currency} more than it brought."),
     "effect_unknown": ("D3", "What the client costs us in hours and money is not on record."),
     # what to offer
-    "offer_price": ("D8 E4", "A price at which the work is worth it to us: {price:money} {currency} a year for work like the last year's."),
+    "offer_price": ("D8 E4", "A price at which the work is worth it to us: {price:money} {currency} for work like the last year's."),
     "offer_extras": ("D8 E4", "What goes beyond the order, priced far above it."),
     "offer_scope": ("A6 E4", "A narrower scope: what we do well for it, and no more."),
     "offer_colleague": ("A6 D4 D8 E4", "A colleague, a subcontractor or another provider who wants the work, with a proper hand-over."),

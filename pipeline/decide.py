@@ -139,10 +139,11 @@ def _counts(names: Any) -> dict[str, int]:
 
 
 def _with_what_if(known: Mapping[str, Evidence], money: Economics, source: Source) -> dict[str, Evidence]:
-    """The what-if of those of whom an exit is to be thought, misfits and known losses: it costs a look at the portfolio each."""
+    """The what-if of those whose exit is to be thought of, misfits and those priced too low: it costs a look at the portfolio each."""
     found = {}
     for client, evidence in known.items():
-        if is_misfit(evidence, source.settings.decide) or (evidence.contribution or 0) < 0:
+        knobs = source.settings.decide
+        if is_misfit(evidence, knobs) or (evidence.margin is not None and evidence.margin < knobs.thin_margin):
             lost = without(money, client)
             what_if = WhatIf(**{part.name: lost[part.name] for part in fields(WhatIf)})
             evidence = replace(evidence, what_if=what_if)

@@ -310,7 +310,8 @@ def _is_unbilled(looks: Mapping[int, pd.DataFrame], mine: pd.Index, day: int, wi
     if not {"invoices", "minutes"} <= set(after):
         return np.zeros(len(mine), bool)
     ever = looks[day].reindex(mine, fill_value=0)["invoices"].to_numpy()
-    found: npt.NDArray[np.bool_] = (ever == 0) & (after["minutes"].to_numpy() > before["minutes"].to_numpy())
+    has_work = (after[["minutes", "cost"]].to_numpy() > before[["minutes", "cost"]].to_numpy()).any(axis=1)
+    found: npt.NDArray[np.bool_] = (ever == 0) & has_work
     return found
 
 

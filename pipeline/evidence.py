@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 
 from features.contact_frequency import VALUE_COLUMN
-from features.economics import MINOR_UNITS
-from features.effort_value import MARGIN_COLUMN
+from features.economics import MINOR_UNITS, margin
+from features.effort_value import HOURS_COLUMN, MARGIN_COLUMN
 from features.focus_fit import OFF_FOCUS_MILLI
 from features.our_promises import OURS, THEIRS, WINDOW_DAYS
 from features.time import age_days, to_date
@@ -142,7 +142,7 @@ def _columns(now: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def _accounts(sight: Sight, now: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """What the client brings and costs, and what stands open."""
     year = sight.economics.clients[sight.economics.clients["window"] == str(YEAR)]
-    ranked_by = "contribution" if year["contribution"].notna().all() else "revenue"
+    ranked_by = "contribution" if year["contribution"].notna().any() else "revenue"
     ranks = by_client(year[["client_id"]].assign(rank=year[ranked_by].rank(ascending=False, method="min")))
     horizon_days = sight.source.settings.time.horizon_days
     earning = year.loc[year["revenue"] > 0, "revenue"]
@@ -164,20 +164,26 @@ def _accounts(sight: Sight, now: Mapping[str, dict[str, Any]]) -> dict[str, dict
 
 
 def _years(sight: Sight, days: Sequence[int]) -> dict[str, dict[str, Any]]:
-    """Margin, and what growing the client would bring over what it costs, of the year before each of the days."""
+    """Margin and `growth` of the year before each of the days; work without a cost at what an hour costs (economics.hourly_cost)."""
     if not {VALUE_COLUMN, MARGIN_COLUMN} <= set(sight.seen):
         return {}
+
+    def over(column: str) -> pd.DataFrame:
+        return sight.seen.pivot(index="client_id", columns="as_of", values=column).reindex(columns=list(days))
+
     knobs, hour_cost = sight.source.settings.decide, sight.economics.portfolio["hour"]["cost"]
-    revenue, margins = (
-        sight.seen.pivot(index="client_id", columns="as_of", values=column).reindex(columns=list(days))
-        for column in (VALUE_COLUMN, MARGIN_COLUMN)
-    )
-    found = {str(client): {"margins": tuple(known(each) for each in row)} for client, *row in margins.itertuples()}
+    revenue, margins = over(VALUE_COLUMN) * MINOR_UNITS, over(MARGIN_COLUMN)
+    if hour_cost is not None:
+        valued = margin(revenue.to_numpy(), over(HOURS_COLUMN).to_numpy() * hour_cost)
+        margins = margins.fillna(pd.DataFrame(valued, margins.index, margins.columns))
     growing_cost = 12 * knobs.grow_hours_a_month * (hour_cost or 0)
-    if growing_cost:
-        growth = knobs.grow_share * revenue * MINOR_UNITS * margins.clip(lower=0) / growing_cost
-        for client, *row in growth.itertuples():
-            found[str(client)]["growth"] = tuple(known(each) for each in row)
+    growth = revenue / revenue.where(revenue > 0).median()
+    if growing_cost and margins.notna().any(axis=None):
+        growth = knobs.grow_share * revenue * margins.clip(lower=0) / growing_cost
+    found: dict[str, dict[str, Any]] = {str(client): {} for client in margins.index}
+    for name, values in (("margins", margins), ("growth", growth)):
+        for client, *row in values.itertuples():
+            found[str(client)][name] = tuple(known(each) for each in row)
     return found
 
 

@@ -200,7 +200,11 @@ class Year:
 
     def _of_block(self, block: _Block, acts: Sequence[Act], effects: Mapping[str, Effect]) -> pd.DataFrame:
         lives, ids = block.lives, client_ids(block.lives.first + np.arange(block.lives.n))
-        begun = [_Begun.of(act, lives, ids, effects, self.as_of) for act in acts]
+        still_here: Floats = np.ones(len(ids))  # who was let go by an act is not mourned again
+        begun = []
+        for act in acts:
+            begun.append(_Begun.of(act, lives, ids, effects, self.as_of, still_here))
+            still_here = still_here * (1 - begun[-1].each["goes"])
         random = stream(self.settings.seed, "block", lives.first, "advice", self.as_of, self.n_paths)
         at_a_time = max(1, PARTICLES // self.n_paths)
         parts = []
@@ -266,7 +270,7 @@ class _Begun:
     news: Floats
 
     @classmethod
-    def of(cls, act: Act, lives: Lives, ids: Sequence[str], effects: Mapping[str, Effect], as_of: int) -> "_Begun":
+    def of(cls, act: Act, lives: Lives, ids: Sequence[str], effects: Mapping[str, Effect], as_of: int, still_here: Floats) -> "_Begun":
         done = [_done(act, client, effects) for client in ids]
         each = {
             part.name: np.array([getattr(effect, part.name) for effect in done], np.float32)
@@ -274,7 +278,7 @@ class _Begun:
             if part.name != "why"
         }
         is_begun = np.array([effect != NOTHING for effect in done])
-        return cls(act.on_day, is_begun, each, _news(lives, each["told"] * each["goes"], as_of))
+        return cls(act.on_day, is_begun, each, _news(lives, each["told"] * each["goes"] * still_here, as_of))
 
 
 def _done(act: Act, client: str, effects: Mapping[str, Effect]) -> Effect:
@@ -344,7 +348,7 @@ class _Walk:
         first = (year.as_of - lives.first_day) // 7
         state, course = lives.kept[first][0].of(self.client), _Course.at_first(lives.traits, self.client)
         with_us, waiting = _WithUs.at_first(len(self.client)), list(self.begun)
-        contribution, minutes, freed, step_minutes = (np.zeros(len(self.client)) for _ in range(4))
+        contribution, minutes, gone, freed, step_minutes = (np.zeros(len(self.client)) for _ in range(5))
         for number, (begins, ends) in enumerate(_spans(year.as_of, lives.first_day + 7 * first)):
             week = first + number
             traits = course.now(begins)
@@ -367,12 +371,14 @@ class _Walk:
             billed = (with_us.noticed + with_us.let_go_fee / course.fee) * there.revenue
             contribution += NOTICED_REVENUE * billed - noticed * NOTICED_MINUTES * RATE_AGOROT * there.minutes
             minutes += (with_us.present + NOTICED_MINUTES * noticed) * there.minutes
+            gone += with_us.gone_for(0) * there.minutes
             freed += with_us.gone_for(year.reuse_after_days / 7) * there.minutes
             step_minutes += 60 * course.hours_a_week * with_us.present
         return {
             "contribution": contribution,
             "step_cost": RATE_AGOROT * step_minutes,
-            "freed_value": freed * (year.reuse_share * year.mean_hour / 60 - year.is_staff_kept * (1 - year.reuse_share) * RATE_AGOROT),
+            "freed_value": year.reuse_share * year.mean_hour * freed / 60
+            - year.is_staff_kept * RATE_AGOROT * (gone - year.reuse_share * freed),
             "hours": minutes / 60,
             "stays": with_us.alive,
         }

@@ -69,7 +69,7 @@ from pipeline.world.states import Floats
 sys.path.append(str(Path(__file__).parents[1]))  # run as a script, it finds what lies beside it
 from benchmarks.worlds import World, portfolio
 
-N_WORLDS, FIRST_SEED, CLIENTS = 20, 341, 400  # seeds 1, 2, 18 and 300 to 332 were read before the rules were final
+N_WORLDS, FIRST_SEED, CLIENTS = 20, 341, 400  # seeds 1, 2, 18 and 300 to 332 were read while the rules were made
 POLICIES = ("advice", "save_riskiest", "fire_20", "fire_losers", "truth")  # beside doing nothing
 EFFECTS_TRIED = ("stated", "halved", "staff_kept")
 EVENTS = ("complaint", "availability_complaint", "escalation", "discount_request", "terms_refused")

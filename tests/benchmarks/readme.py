@@ -20,6 +20,7 @@ FIGURES = Path(".figures")
 README = Path("README.md")
 WORLDS, SIZES, HORIZONS, TUNING = "**Worlds of known truth**", "**By size**", "**Other horizons**", "**Optuna search for sizes**"
 MISFITS, ADVICE = "**Misfits in worlds of known truth**", "**What the advice is worth**"
+LITTLE = "**With an order book alone**"
 RULES = {
     "same_rule": "the label's own rule, last window",
     "thin_margin": "margin under 20 %, two months",
@@ -196,6 +197,22 @@ def advice(found: dict[str, Any]) -> list[str]:
         + f". Advice that flips within a month: {_share(flips['all'])}, where nothing new was known {_share(flips['quiet'])}.",
     ]
     return [*lines, ""]
+
+
+def little(found: dict[str, Any]) -> list[str]:
+    """What economics, policy and advice tell where a source has next to nothing, and what they ask for."""
+    tops = ", ".join(f"the largest {top['percent']} % of the clients {top['share']:.0%}" for top in found["top"])
+    actions = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in found["actions"].items())
+    missing = "; ".join(f"{', '.join(whats)}: {why}" for why, whats in found["missing"].items())
+    absent = "; ".join(f"no table `{name}`: {why}" for name, why in found["not_on_record"].items())
+    return [
+        f"{LITTLE} ({found['source']}, as_of {found['as_of']}, data version {found['data_version'][:12]}; `make figures`): misfit rests on "
+        f"{' and '.join(found['basis'])}, without a probability. Revenue of the last year: {found['revenue'] / 100:,.0f} "
+        f"{found['currency']} of {found['n_clients']:,} clients, of which bring: {tops}. Of {found['n_rules']} rules of the policy "
+        f"{found['n_rules_measurable']} can be measured; {found['n_clients_with_a_hit']:,} clients meet one. Advised to "
+        f"{found['n_advised']:,}: {actions}. Said to be missing: {missing}. {absent}.",
+        "",
+    ]
 
 
 def _percent(figure: dict[str, float | None]) -> str:
@@ -431,6 +448,7 @@ def table() -> str:
     parts = (
         ("misfit_truth", misfits, MISFITS),
         ("advice", advice, ADVICE),
+        ("wholesaler_decide", little, LITTLE),
         ("known_truth", worlds, WORLDS),
         ("size_curve", sizes, SIZES),
         ("horizon_chain", horizons, HORIZONS),

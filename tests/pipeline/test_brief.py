@@ -108,7 +108,7 @@ def test_what_is_left_of_the_revenue_is_told_as_what_it_is():
     assert [said.sentence for said in _effect(thin)] == [
         "What is left of its revenue after the cost to serve, in the last year: 100 ILS (10%)."
     ]
-    assert [said.sentence for said in _effect(loss)] == ["It costs 100 ILS a year more than it brings."]
+    assert [said.sentence for said in _effect(loss)] == ["In the last year it cost 100 ILS more than it brought."]
     assert _account(thin, AS_OF).sentence.endswith("revenue of 1,000 ILS, of which 100 was left after cost to serve.")
     assert _account(loss, AS_OF).sentence.endswith("revenue of 1,000 ILS, while serving it cost 1,100.")
 

@@ -193,6 +193,13 @@ def test_a_price_is_paid_by_those_who_stay_and_the_higher_it_is_the_more_go(year
     assert dear["contribution"] == pytest.approx(parted["contribution"], rel=0.15)  # of its notice, at the old price
 
 
+def test_who_is_parted_with_twice_is_mourned_once(year):
+    alone = year.under({})
+    many = dict.fromkeys(alone.sort_values("contribution")["client_id"].head(30), "part_respectfully")
+    once, again = year.followed([Act(many)]), year.followed([Act(many), Act(many, on_day=91), Act(many, on_day=182)])
+    pd.testing.assert_frame_equal(again, once, check_exact=True)
+
+
 def test_a_new_price_is_paid_once_its_notice_has_run(year):
     alone = year.under({}).set_index("client_id")
     client = alone.sort_values("contribution").index[-1]
@@ -208,7 +215,9 @@ def test_where_the_staff_is_kept_freed_hours_that_find_no_work_are_paid(year):
     client = year.under({}).sort_values("hours")["client_id"].iloc[-1]
     parted, kept = (of(one, client, "part_respectfully") for one in (year, replace(year, is_staff_kept=True)))
     hours = parted["freed_value"] / (0.5 * year.mean_hour)
-    assert parted["freed_value"] - kept["freed_value"] == pytest.approx(0.5 * hours * 60 * RATE_AGOROT)
+    gone_hours = of(replace(year, reuse_after_days=0), client, "part_respectfully")["freed_value"] / (0.5 * year.mean_hour)
+    assert gone_hours > 1.1 * hours  # those before they can be sold are paid, too
+    assert parted["freed_value"] - kept["freed_value"] == pytest.approx((gone_hours - 0.5 * hours) * 60 * RATE_AGOROT)
     assert kept["total"] < parted["total"]
 
 
