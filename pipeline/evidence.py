@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from features.contact_frequency import VALUE_COLUMN
@@ -165,11 +166,12 @@ def _accounts(sight: Sight, now: Mapping[str, dict[str, Any]]) -> dict[str, dict
 
 def _years(sight: Sight, days: Sequence[int]) -> dict[str, dict[str, Any]]:
     """Margin and `growth` of the year before each of the days; work without a cost at what an hour costs (economics.hourly_cost)."""
-    if not {VALUE_COLUMN, MARGIN_COLUMN} <= set(sight.seen):
+    if VALUE_COLUMN not in sight.seen:
         return {}
 
     def over(column: str) -> pd.DataFrame:
-        return sight.seen.pivot(index="client_id", columns="as_of", values=column).reindex(columns=list(days))
+        seen = sight.seen.assign(value=sight.seen.get(column, np.nan))
+        return seen.pivot(index="client_id", columns="as_of", values="value").reindex(columns=list(days)).astype(float)
 
     knobs, hour_cost = sight.source.settings.decide, sight.economics.portfolio["hour"]["cost"]
     revenue, margins = over(VALUE_COLUMN) * MINOR_UNITS, over(MARGIN_COLUMN)

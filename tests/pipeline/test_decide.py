@@ -78,6 +78,24 @@ def test_a_client_is_grown_where_that_is_worth_its_hours(tmp_path):
     assert len(year["growth"]) == len(year["margins"]) == 3
 
 
+def test_where_no_margin_is_known_only_who_brings_no_less_than_the_median_client_is_grown(tmp_path):
+    source = firm(tmp_path, {name: MONEY[name] for name in ("invoices", "payments")} | {"interactions": contacts()})
+    evidence = {client: row["evidence"] for client, row in by_client(decided(source)).items()}
+    assert all(len(own["growth"]) == 3 and own["margins"] == [None] * 3 for own in evidence.values())
+    by_revenue = sorted(evidence.values(), key=lambda own: own["revenue"])
+    assert by_revenue[0]["growth"][-1] < by_revenue[1]["growth"][-1] == 1 <= by_revenue[2]["growth"][-1]
+
+
+def test_hours_without_a_cost_are_valued_by_the_knob_for_what_has_held(tmp_path):
+    head, *lines = MONEY["work"].splitlines()
+    place = head.split().index("cost")
+    costless = "\n".join([head, *(" ".join("-" if at == place else cell for at, cell in enumerate(line.split())) for line in lines)])
+    source = firm(tmp_path, ALL | {"interactions": contacts(), "work": costless}, economics={"hourly_cost": 50})
+    evidence = by_client(decided(source))["tough"]["evidence"]
+    assert all(margin is not None for margin in evidence["margins"])
+    assert evidence["margins"][-1] == pytest.approx(evidence["margin"], abs=0.05)
+
+
 def test_what_fell_due_too_long_ago_is_forgotten_and_blames_nobody(tmp_path):
     drawing = """
         client id owed_by kind ago due_ago done_ago cancelled_ago
