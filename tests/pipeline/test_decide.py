@@ -83,7 +83,8 @@ def test_where_no_margin_is_known_only_who_brings_no_less_than_the_median_client
     evidence = {client: row["evidence"] for client, row in by_client(decided(source)).items()}
     assert all(len(own["growth"]) == 3 and own["margins"] == [None] * 3 for own in evidence.values())
     by_revenue = sorted(evidence.values(), key=lambda own: own["revenue"])
-    assert by_revenue[0]["growth"][-1] < by_revenue[1]["growth"][-1] == 1 <= by_revenue[2]["growth"][-1]
+    assert by_revenue[1]["growth"][-1] == 1
+    assert by_revenue[2]["growth"][-1] == pytest.approx(by_revenue[2]["revenue"] / by_revenue[1]["revenue"])
 
 
 def test_hours_without_a_cost_are_valued_by_the_knob_for_what_has_held(tmp_path):
