@@ -179,12 +179,18 @@ def advice(found: dict[str, Any]) -> list[str]:
         lines.append(f"| {name} | {' | '.join(cells)} |")
     alone = ", ".join(f"{kind.replace('_', ' ')} {_percent(own)}" for kind, own in found["alone_minus_nothing"].items())
     confirmed, heavy, flips = found["confirmed"], found["heavy"], found["flips"]
+    is_dearer = found["advice_minus"]["fire_losers"]["stated"]["value"] < 0
+    caution = (
+        " Who fires all that lost money at once, without a word, gains more in money than the advice, which waits for records and takes"
+        " its steps one at a time: that is what caution costs."
+        if is_dearer
+        else ""
+    )
     lines += [
         "",
-        f"If of the advice only one kind of step is followed: {alone}. The rules were mended while other seeds were read; these were not. "
-        "A price far above the present one parts most clients, as the simulator has it, so most of what new prices gain is losses that end."
-        " Who fires all that lost money at once, without a word, gains more in money than the advice, which waits for records and takes "
-        "its steps one at a time: that is what caution costs.",
+        f"If of the advice only one kind of step is followed: {alone}. A price far above the present one parts most clients, as the"
+        f" simulator has it, so most of what new prices gain is losses that end.{caution} The rules were made on other seeds; these were"
+        " read once before the last faults that reviewers had found were mended.",
         "",
         f"Advised per firm on the first day: {advised}; the 20 % rule would fire {found['fired_per_world']:.0f} in the year. Better off "
         f"without, in money (truth; of all clients {_share(confirmed['any'])}) and among the tenth with the heaviest true burden, of those "

@@ -9,7 +9,7 @@ on the remaining 3,000, which stands for a portfolio without end. Models, at eac
 bag       what the project ships                      ridge     its linear part alone
 trees     its monotone LightGBM part alone            lightgbm  one plain LightGBM, 200 trees of 31 leaves
 capped    the bag on the 24 columns that rank best alone inside training, at most six a signal
-recency   days since the last contact
+recency   days since the last qualifying contact
 
 Nothing in the project was chosen by these seeds.
 """

@@ -68,13 +68,13 @@ def test_columns_are_described_and_what_is_missing_is_said(validated, source):
         "name": "recency_days",
         "signal": "contact_frequency",
         "unit": "days",
-        "description": "days since the last contact",
+        "description": "days since the last qualifying contact",
         "empty": None,
         "churn": 1,
         "misfit": 0,
         "sentence": {
-            "raises": "The last contact was {recency_days:.0f} days ago.",
-            "lowers": "The last contact was only {recency_days:.0f} days ago.",
+            "raises": "Days since the last qualifying contact: {recency_days:.0f}.",
+            "lowers": "Days since the last qualifying contact: only {recency_days:.0f}.",
         },
     }
     assert {"signal": "billing_friction", "missing_tables": ["invoices"]} in described["unavailable"]
